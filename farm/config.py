@@ -1,0 +1,251 @@
+"""The campaign: what a user asks the farm for, as a frozen, validated value.
+
+A campaign is a YAML file; unknown keys, reversed ranges and impossible numbers
+are refused before any work starts, with a message that names the field, the
+value and the mend. Nothing here has a default that depends on the machine.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from farm.errors import CampaignError
+
+SHIPPED_CAMPAIGNS = ("demo", "healthy", "conditions")
+SAMPLE_RATE_HZ = 100.0
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    low, high = pair
+    if low > high:
+        raise ValueError(f"the range is reversed: [{low}, {high}]; write the smaller number first, [{high}, {low}]")
+    return pair
+
+
+def _range(low: float, high: float) -> Any:
+    """A closed [from, to] range, both ends within [low, high]."""
+    bound = Annotated[float, Field(ge=low, le=high)]
+    return Annotated[tuple[bound, bound], AfterValidator(_ascending)]
+
+
+class Frozen(BaseModel):
+    """Frozen, and strict about keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Population(Frozen):
+    """Whom to draw: sex, age, build. Stature and mass follow sex-specific distributions, cut to these ranges."""
+
+    sex: Literal["both", "female", "male"] = "both"
+    age_years: _range(18, 95) = (20.0, 80.0)  # type: ignore[valid-type]
+    stature_m: _range(1.40, 2.05) = (1.50, 1.95)  # type: ignore[valid-type]
+    body_mass_index: _range(15.0, 45.0) = (18.5, 32.0)  # type: ignore[valid-type]
+    proportion_sd: float = Field(0.02, ge=0.0, le=0.08, description="SD of each segment's length proportion")
+    strength_sd: float = Field(0.05, ge=0.0, le=0.3, description="log-SD of each muscle group's strength")
+    gain_sd: float = Field(0.01, ge=0.0, le=0.2, description="SD of normalised reflex gains about the archive's")
+    motor_noise: _range(0.0, 0.3) = (0.0, 0.03)  # type: ignore[valid-type]
+
+
+class ConditionShare(Frozen):
+    """One condition's share of a campaign, with the severities and sides to draw from."""
+
+    condition: str
+    weight: float = Field(1.0, gt=0.0)
+    severity: _range(0.0, 1.0) = (0.0, 1.0)  # type: ignore[valid-type]
+    side: tuple[Literal["none", "right", "left", "both"], ...] = Field(("right", "left", "both"), min_length=1)
+
+
+class Simulation(Frozen):
+    """How long to walk and how much wall-clock time a sample may take."""
+
+    duration_s: float = Field(10.0, ge=3.0, le=120.0)
+    budget_s: float = Field(180.0, gt=0.0, description="wall-clock limit of one sample's integration")
+
+
+class View(Frozen):
+    """One camera: fixed, or panning on the spot to follow the walker.
+
+    `azimuth_deg` is where the camera stands as seen from the middle of the walk:
+    0 ahead of the walker (who comes towards it), 90 to the walker's right, 180 behind.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
+    kind: Literal["fixed", "pan"] = "fixed"
+    azimuth_deg: float = Field(ge=-360.0, le=360.0)
+    azimuth_jitter_deg: float = Field(3.0, ge=0.0, le=45.0)
+    distance_m: _range(1.0, 40.0) = (2.5, 4.0)  # type: ignore[valid-type]
+    height_m: _range(0.2, 8.0) = (0.9, 1.5)  # type: ignore[valid-type]
+    pitch_jitter_deg: float = Field(1.5, ge=0.0, le=20.0)
+    vertical_fov_deg: _range(15.0, 100.0) = (40.0, 55.0)  # type: ignore[valid-type]
+
+
+STANDARD_VIEWS: dict[str, View] = {
+    # As in Yamada et al. (2025): F and B on the walkway's axis, side camera that rotates to follow.
+    # Distances of fixed views are measured from the nearer end of the walk.
+    "front": View(name="front", kind="fixed", azimuth_deg=0.0),
+    "back": View(name="back", kind="fixed", azimuth_deg=180.0),
+    "side": View(name="side", kind="pan", azimuth_deg=90.0, distance_m=(4.0, 6.0), vertical_fov_deg=(30.0, 42.0)),
+}
+
+
+class Pictures(Frozen):
+    """What to film. `rgb: none` keeps the exact 2D keypoints and drops the pictures."""
+
+    views: tuple[View, ...] = tuple(STANDARD_VIEWS.values())
+    image_size: tuple[Annotated[int, Field(ge=32, le=2048)], Annotated[int, Field(ge=32, le=2048)]] = (256, 256)
+    frame_rate_hz: float = Field(30.0, ge=1.0, le=100.0)
+    rgb: Literal["video", "lossless", "none"] = "video"
+    crf: int = Field(18, ge=0, le=51, description="H.264 constant rate factor; 18 is visually lossless")
+    mask: bool = True
+    depth: bool = False
+    shadows: bool = True
+
+    @field_validator("views", mode="before")
+    @classmethod
+    def _named_views(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        resolved = []
+        for item in value:
+            if not isinstance(item, str):
+                resolved.append(item)
+            elif item in STANDARD_VIEWS:
+                resolved.append(STANDARD_VIEWS[item])
+            else:
+                raise ValueError(
+                    f"there is no view {item!r}; the standard views are {', '.join(STANDARD_VIEWS)}, "
+                    "others are written as a mapping with name, kind, azimuth_deg, ..."
+                )
+        return resolved
+
+    @model_validator(mode="after")
+    def _views_differ(self) -> Pictures:
+        names = [view.name for view in self.views]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"views: {', '.join(sorted(twice))} appears twice; give every view its own name")
+        if not names:
+            raise ValueError("views is empty; name at least one, for instance [side]")
+        width, height = self.image_size
+        if self.rgb == "video" and (width % 2 or height % 2):
+            raise ValueError(f"image_size {width}x{height}: video needs even numbers (4:2:0 chroma)")
+        return self
+
+
+class QualityLimits(Frozen):
+    """What a gait must reach to be accepted; see farm/gait/quality.py for each rule's source."""
+
+    min_duration_s: float = Field(8.0, gt=0.0)
+    min_strides: int = Field(4, ge=1)
+    speed_m_s: _range(0.1, 3.0) = (0.25, 2.2)  # type: ignore[valid-type]
+
+
+class Campaign(Frozen):
+    """The whole order: who, how many, how filmed, how judged.
+
+    `seed` and a sample's number determine everything about that sample.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    description: str = ""
+    license: str = "CC-BY-4.0"
+    seed: int = Field(1, ge=0, lt=2**63)
+    samples: int = Field(ge=1, le=100_000_000)
+    gaits_per_shard: int = Field(8, ge=1, le=4096)
+    population: Population = Population()
+    conditions: tuple[ConditionShare, ...] = Field((ConditionShare(condition="healthy", side=("none",)),), min_length=1)
+    target_speed_m_s: _range(0.3, 2.2) = (0.8, 1.6)  # type: ignore[valid-type]
+    simulation: Simulation = Simulation()
+    pictures: Pictures = Pictures()
+    quality: QualityLimits = QualityLimits()
+
+    @model_validator(mode="after")
+    def _possible(self) -> Campaign:
+        if self.quality.min_duration_s > self.simulation.duration_s:
+            raise ValueError(
+                f"quality.min_duration_s ({self.quality.min_duration_s}) exceeds simulation.duration_s "
+                f"({self.simulation.duration_s}): no gait could be accepted; lower the one or raise the other"
+            )
+        return self
+
+
+def campaign_from_mapping(data: object, *, source: str) -> Campaign:
+    """Validate a campaign that was read from `source` (a file name, for the messages).
+
+    Raises:
+        CampaignError: With one line for each fault: field, value, what is allowed.
+    """
+    if not isinstance(data, dict):
+        raise CampaignError(f"{source}: a campaign is a YAML mapping (name: ..., samples: ...), got {type(data).__name__}")
+    try:
+        return Campaign.model_validate(data)
+    except ValidationError as error:
+        raise CampaignError("\n".join(f"{source}: {_explain(fault)}" for fault in error.errors())) from None
+
+
+def load_campaign(name_or_path: str, *, samples: int | None = None, seed: int | None = None) -> Campaign:
+    """A shipped campaign by name, or one from a YAML file; `samples` and `seed` override.
+
+    Raises:
+        CampaignError: No such campaign or file, not YAML, or not valid.
+    """
+    text, source = _read(name_or_path)
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise CampaignError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    if isinstance(data, dict):
+        data = data | {key: value for key, value in (("samples", samples), ("seed", seed)) if value is not None}
+    return campaign_from_mapping(data, source=source)
+
+
+def _read(name_or_path: str) -> tuple[str, str]:
+    if name_or_path in SHIPPED_CAMPAIGNS:
+        return (resources.files("farm") / "campaigns" / f"{name_or_path}.yaml").read_text("utf-8"), name_or_path
+    path = Path(name_or_path)
+    if not path.is_file():
+        guess = difflib.get_close_matches(name_or_path, SHIPPED_CAMPAIGNS, n=1)
+        hint = f"did you mean {guess[0]!r}? " if guess else ""
+        raise CampaignError(
+            f"there is no campaign {name_or_path!r}: {hint}"
+            f"give a YAML file or one of {', '.join(SHIPPED_CAMPAIGNS)}"
+        )
+    try:
+        return path.read_text("utf-8"), str(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CampaignError(f"{path}: cannot be read as text: {error}") from None
+
+
+def _explain(fault: Any) -> str:
+    """One pydantic fault as a line that a stranger can act on."""
+    where = ".".join(str(part) for part in fault["loc"]) or "campaign"
+    if fault["type"] == "extra_forbidden":
+        known = _fields_at(fault["loc"][:-1])
+        close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+        return f"unknown key {where!r}; {hint}"
+    if fault["type"] == "missing":
+        return f"{where} is missing; add it to the file"
+    message = fault["msg"].removeprefix("Value error, ")
+    value = fault.get("input")
+    shown = "" if isinstance(value, dict) else f" (got {value!r})"
+    return f"{where}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+    """Field names of the model that a pydantic location points into."""
+    model: Any = Campaign
+    nested = {
+        "population": Population, "conditions": ConditionShare, "simulation": Simulation,
+        "pictures": Pictures, "views": View, "quality": QualityLimits,
+    }  # fmt: skip
+    for part in loc:
+        model = nested.get(str(part), model)
+    return list(model.model_fields)

@@ -1,0 +1,34 @@
+"""Counter-based randomness: (seed, stream, sample id) is all that a draw depends on.
+
+Any worker can make any sample, in any order, after any crash, because no
+generator is shared and no state is carried from one sample to the next.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """One number for each independent use of randomness. Append only: numbers are part of the format."""
+
+    BODY = 0
+    CONDITION = 1
+    MUSCLES = 2
+    CONTROLLER = 3
+    MOTOR_NOISE = 4
+    SCENE = 5
+    CAMERAS = 6
+    SPLIT = 7
+    AUGMENTATION = 8
+
+
+def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
+    """The generator of one stream of one sample.
+
+    `SeedSequence` keys never collide for different (stream, index), which adding
+    seeds together does not promise.
+    """
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(int(stream), index))))
