@@ -1,0 +1,166 @@
+"""The command line: thin commands, one place where errors become messages and exit codes.
+
+Exit codes: 0 done, 1 failed or found wanting (a dataset that does not verify, a
+machine that `doctor` finds incomplete), 2 mendable by the caller (bad campaign,
+unreachable storage, misspelt option).
+
+This is the only file of `farm` that imports `workers`, and it does so inside the
+command functions: `gaitfarm pull` runs where neither OpenSim, Ray, GL nor torch
+is installed. Every command's body lives in the room that owns the matter.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+import farm
+from farm.errors import MissingDependencyError, UserError
+
+OUT_CONSOLE = Console()
+"""For people's eyes on stdout; machine-readable output goes through `typer.echo`."""
+
+ERROR_CONSOLE = Console(stderr=True)
+
+EXTRA_OF_MODULE = {
+    "opensim": "farm",
+    "pyrender": "farm",
+    "OpenGL": "farm",
+    "trimesh": "farm",
+    "pybullet": "farm",
+    "scipy": "farm",
+    "matplotlib": "farm",
+    "PIL": "farm",
+    "jinja2": "farm",
+    "cma": "farm",
+    "ray": "farm",
+    "torch": "train",
+    "pyarrow": "train",
+}
+"""Importable name -> the extra of pyproject.toml that brings it."""
+
+
+def _missing_dependency(error: ImportError) -> MissingDependencyError | None:
+    """The message for a part that is not installed here, or None if the fault is our own."""
+    module = (error.name or "").partition(".")[0]
+    extra = EXTRA_OF_MODULE.get(module)
+    if extra is None:
+        return None
+    if isinstance(error, ModuleNotFoundError) and error.name == module:
+        return MissingDependencyError(
+            f"this command needs {module}, which is not installed here: pip install 'gaitfarm[{extra}]'"
+        )
+    return MissingDependencyError(
+        f"{module} is installed but does not load ({error}): `gaitfarm doctor` says what it lacks"
+    )
+
+
+def _say_error(message: str) -> None:
+    # Text, not markup: messages quote the user's own words, which may hold brackets.
+    ERROR_CONSOLE.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+
+
+def _keep_traceback() -> Path:
+    with tempfile.NamedTemporaryFile("w", prefix="gaitfarm-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.write(traceback.format_exc())
+    return Path(log.name)
+
+
+class NamedErrors(TyperGroup):
+    """Turns exceptions into one message on stderr and an exit code, whoever calls the app."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            failure: UserError = error
+        except ImportError as error:
+            missing = _missing_dependency(error)
+            if missing is None:
+                return self._unexpected(ctx, error)
+            failure = missing
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if hasattr(error, "exit_code"):  # click's own usage errors print themselves
+                raise
+            return self._unexpected(ctx, error)
+        if ctx.params.get("debug"):
+            traceback.print_exception(failure)
+        _say_error(str(failure))
+        raise typer.Exit(2)
+
+    def _unexpected(self, ctx: Any, error: Exception) -> Any:
+        if ctx.params.get("debug"):
+            traceback.print_exception(error)
+            where = ""
+        else:
+            where = f" (traceback in {_keep_traceback()}, or run again as `gaitfarm --debug ...`)"
+        _say_error(f"unexpected {type(error).__name__}: {str(error) or 'no message'}{where}")
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    name="gaitfarm",
+    cls=NamedErrors,
+    help="Simulate, film, label, shard and learn from human gaits. Start with: gaitfarm doctor",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EndpointUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="AWS_ENDPOINT_URL", help="S3-compatible endpoint; leave out for AWS itself.", show_default=False
+    ),
+]
+"""Shared by every command that opens storage: `endpoint_url: EndpointUrl = None`."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+"""Shared by every command that a machine may read: `as_json: AsJson = False`."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gaitfarm {farm.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+
+
+@app.command()
+def doctor(
+    out: Annotated[str | None, typer.Option(help="Also try this storage URI (a path, file:// or s3://).")] = None,
+    endpoint_url: EndpointUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what this machine can do, and for each missing thing the line that mends it."""
+    from workers.doctor import examine, show
+
+    report = examine(out, endpoint_url=endpoint_url)
+    if as_json:
+        typer.echo(report.to_json())
+    else:
+        show(report, OUT_CONSOLE)
+    raise typer.Exit(0 if report.healthy else 1)
+
+
+def main() -> None:
+    """The `gaitfarm` console script."""
+    app(prog_name="gaitfarm")
