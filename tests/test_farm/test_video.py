@@ -1,0 +1,93 @@
+"""Video in and out: every picture keeps its number, colours survive, the bytes repeat."""
+
+from __future__ import annotations
+
+import io
+
+import av
+import numpy as np
+import pytest
+
+from farm.dataset.video import decode, encode, psnr_db
+from farm.errors import FormatError
+
+
+def _clip(frames: int = 40, height: int = 64, width: int = 96) -> np.ndarray:
+    """A coloured, textured disc that moves over a gradient: smooth like a picture, different in every frame."""
+    y, x = np.mgrid[0:height, 0:width].astype(float)
+    clip = np.empty((frames, height, width, 3), np.uint8)
+    for number in range(frames):
+        ground = np.stack([90 + x, 200 - y, 120 + 0.4 * x + 0.4 * y], axis=-1)
+        distance = np.hypot(x - width / 2 - 30 * np.cos(number / 12), y - 32 - 0.2 * number)
+        inside = 1 / (1 + np.exp(distance - 12))[..., None]
+        colour = np.array([200.0, 60.0, 40.0]) + 8 * np.sin(x / 3)[..., None]
+        clip[number] = np.clip(ground * (1 - inside) + colour * inside, 0, 255)
+    return clip
+
+
+def test_pictures_survive_the_round_trip() -> None:
+    clip = _clip()
+    back = decode(encode(clip, frame_rate_hz=30.0, crf=18))
+    assert back.shape == clip.shape
+    assert back.dtype == np.uint8
+    assert psnr_db(clip, back) >= 36.0
+    assert np.abs(back.astype(float).mean(axis=(0, 1, 2)) - clip.astype(float).mean(axis=(0, 1, 2))).max() < 1.5
+
+
+def test_every_picture_keeps_its_number() -> None:
+    clip = _clip(65)
+    back = decode(encode(clip, frame_rate_hz=30.0)).astype(float)
+    errors = ((clip[:, None].astype(float)[:, :, ::4, ::4] - back[None, :, ::4, ::4]) ** 2).mean(axis=(2, 3, 4))
+    assert np.array_equal(errors.argmin(axis=1), np.arange(65))
+
+
+def test_the_same_pictures_give_the_same_bytes() -> None:
+    assert encode(_clip(), frame_rate_hz=30.0) == encode(_clip(), frame_rate_hz=30.0)
+
+
+@pytest.mark.parametrize("rate", [12.5, 29.97, 30.0, 100.0])
+def test_the_rate_is_stored(rate: float) -> None:
+    with av.open(io.BytesIO(encode(_clip(8), frame_rate_hz=rate))) as container:
+        stream = container.streams.video[0]
+        assert float(stream.average_rate) == pytest.approx(rate, rel=1e-3)
+        assert (stream.frames, stream.codec_context.pix_fmt) == (8, "yuv420p")
+
+
+def test_the_index_comes_first() -> None:
+    data = encode(_clip(8), frame_rate_hz=30.0)
+    assert 0 < data.index(b"moov") < data.index(b"mdat")
+
+
+def test_one_picture_is_a_video() -> None:
+    assert decode(encode(_clip(1), frame_rate_hz=30.0)).shape == (1, 64, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("clip", "message"),
+    [
+        (np.zeros((4, 33, 64, 3), np.uint8), "64x33 pixels"),
+        (np.zeros((0, 32, 64, 3), np.uint8), "F at least 1"),
+        (np.zeros((4, 32, 64, 3), np.float32), "float32"),
+        (np.zeros((4, 32, 64), np.uint8), r"\[4, 32, 64\]"),
+    ],
+)
+def test_wrong_pictures_are_refused(clip: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        encode(clip, frame_rate_hz=30.0)
+
+
+@pytest.mark.parametrize("kept", [0, 40, 0.5, 0.9])
+def test_a_cut_video_is_refused(kept: float) -> None:
+    data = encode(_clip(), frame_rate_hz=30.0)
+    cut = data[: int(kept * len(data)) if kept < 1 else int(kept)]
+    with pytest.raises(FormatError, match="gaitfarm verify"):
+        decode(cut)
+
+
+def test_psnr_is_the_textbook_one() -> None:
+    a = np.zeros((2, 4, 4, 3), np.uint8)
+    assert psnr_db(a, a) == float("inf")
+    assert psnr_db(a, a + 255) == pytest.approx(0.0)
+    assert psnr_db(a, a + 1) == pytest.approx(48.1308, abs=1e-3)
+    with pytest.raises(ValueError, match="one shape"):
+        psnr_db(a, a[:1])
