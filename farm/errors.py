@@ -28,6 +28,10 @@ class StorageError(UserError):
     """Storage that cannot be reached, refuses us, or is full. Raised after the retries are spent."""
 
 
+class ObjectNotFoundError(StorageError):
+    """There is no object under that key."""
+
+
 class AlreadyExistsError(StorageError):
     """`put_once` found another object under that key: somebody else won."""
 
