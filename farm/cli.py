@@ -161,6 +161,21 @@ def doctor(
     raise typer.Exit(0 if report.healthy else 1)
 
 
+@app.command()
+def sample(
+    campaign: Annotated[str, typer.Argument(help="A YAML file, or a shipped campaign: demo, healthy, conditions.")],
+    sample_id: Annotated[int, typer.Argument(help="Number of the sample, from 0.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; must not exist, or be empty.", show_default=False)],
+    seed: Annotated[int | None, typer.Option(help="Use this seed instead of the campaign's.")] = None,
+) -> None:
+    """Make one gait, without Ray, and write the files that OpenSim's GUI and people open."""
+    from farm.config import load_campaign
+    from workers.sample import show, write_one
+
+    made, files = write_one(load_campaign(campaign, seed=seed), sample_id, out)
+    show(made, files, OUT_CONSOLE)
+
+
 def main() -> None:
     """The `gaitfarm` console script."""
     app(prog_name="gaitfarm")
