@@ -33,8 +33,8 @@ def toe_flexion(body: Anatomy, calcn_pose: NDArray[np.floating], side: str) -> N
 
     With the MTP axis at height h above the floor and a toe of length l whose
     straight tip would be l*sin(p) lower (p the foot's pitch, toes down), the bend
-    is max(0, p - asin(h/l)): the tip then lies exactly on the floor. Where the
-    MTP axis itself is at or below the floor the toes lie level.
+    is max(0, p - asin(h/l)): the tip then lies exactly on the floor, also where
+    the soft ball of the foot is pressed a little below it.
 
     Args:
         calcn_pose: `[..., 7]` poses of the foot's body, world from body.
@@ -51,8 +51,8 @@ def toe_flexion(body: Anatomy, calcn_pose: NDArray[np.floating], side: str) -> N
     # height of the tip at bend t: h + l (cos t * forward_y + sin t * up_y) = h + l R sin(t - down)
     radius = np.hypot(forward[..., 1], up[..., 1])
     down = np.arctan2(-forward[..., 1], up[..., 1])
-    height = np.maximum(mtp[..., 1] - FLOOR_Y_M, 0.0)
-    reach = np.clip(height / np.maximum(length * radius, 1e-12), 0.0, 1.0)
+    height = mtp[..., 1] - FLOOR_Y_M
+    reach = np.clip(height / np.maximum(length * radius, 1e-12), -1.0, 1.0)
     bend = np.where(height < length * radius, down - np.arcsin(reach), 0.0)
     return np.asarray(np.clip(bend, 0.0, MAX_TOE_FLEXION_RAD))
 
