@@ -1,7 +1,8 @@
 """A kinematic walker made from published norm curves: known events, step length and speed, no physics.
 
 Joint angles follow healthy adults' mean curves (`farm.gait.norms`); the pelvis
-goes where the stance foot, rolling from heel to ball without slip, takes it.
+goes where the standing feet, rolling from heel to ball, take it, and hip, knee and
+ankle are then adjusted by a few degrees so that the standing sole neither floats nor slips.
 Ground forces follow the norm curves with known contact times. Every quantity
 is a smooth periodic function of phase, so speeds and accelerations are exact.
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2, transform_points
 from farm.config import SAMPLE_RATE_HZ
+from farm.gait.feet import SOLE_PADS
 from farm.gait.norms import CYCLE_PERCENT, norm_band
 from farm.records import COORDINATES, MUSCLE_GROUPS, MUSCLES, GaitParameters, Trajectory
 from farm.sampling.anatomy import BODIES, MTP_X_M, SOLE_Y_M, Anatomy, anatomy
@@ -29,7 +31,17 @@ FIRST_STRIKE_S = 0.15
 """Time of the first right foot strike."""
 
 STANDARD_TRUNK_LEAN_RAD = np.deg2rad(2.0)
-N_HARMONICS = 10
+REACH_RESERVE_M = 0.012
+"""The pelvis is carried so much lower than straight knees would have it, so that both feet reach the floor."""
+
+PLACED_UNTIL_PHASE = 0.59
+"""Until here the sole is held to the floor; then the load has passed on and the foot peels off."""
+
+SWING_CLEARANCE_M = 0.006
+"""The swinging sole is carried at least about so high in mid-swing; the pictured toe needs no more, it bends."""
+
+
+N_HARMONICS = 12
 COST_OF_TRANSPORT = 3.3
 """J/kg/m, about the measured minimum of adults (Ralston 1958)."""
 
@@ -102,31 +114,77 @@ class _Walker:
             # the arm swings with the opposite leg
             angles[:, at[f"arm_flex_{side}"]] = np.deg2rad(-4.0 - 16.0 * excursion * np.cos(2 * np.pi * phase))
             angles[:, at[f"elbow_flex_{side}"]] = np.deg2rad(22.0 - 8.0 * excursion * np.cos(2 * np.pi * phase))
-        for side in "rl":  # truncate before the feet are placed, so that they are placed for what is walked
-            for joint in ("hip_flexion", "knee_angle", "ankle_angle"):
-                column = at[f"{joint}_{side}"]
-                angles[:, column] = _Series(angles[:, column])(_PHASE)
-        # feet relative to the pelvis: heel and ball of the sole, and their share of the load
-        poses = _poses(self.body, angles)
-        height = np.zeros(len(_PHASE))
-        advance = np.zeros(len(_PHASE))
+        # the pelvis goes where the loaded feet take it: as high as they reach, as fast as they sweep back
+        height, advance = np.zeros(len(_PHASE)), np.zeros(len(_PHASE))
         load = np.stack([_norm("vertical_force", _PHASE - shift) for shift in (0.0, 0.5)])
-        share = load / load.sum(axis=0)
-        for i, side in enumerate("rl"):
-            calcn = poses[:, BODIES.index(f"calcn_{side}")]
-            points = np.stack([transform_points(calcn, point) for point in sole_points(self.body, side)])  # [2, P, 3]
-            softness = 0.004  # m; rolling from heel to ball is smooth
-            weight = np.exp(-(points[:, :, 1] - points[:, :, 1].min(axis=0)) / softness)
-            weight /= weight.sum(axis=0)
-            height -= share[i] * (weight * points[:, :, 1]).sum(axis=0)
-            velocity = np.gradient(np.pad(points[:, :, 0], ((0, 0), (1, 1)), "wrap"), axis=1)[:, 1:-1]
-            advance -= share[i] * (weight * velocity).sum(axis=0)
+        for share, side in zip(load / load.sum(axis=0), "rl", strict=True):
+            low, sweep = self._sole(angles, side)
+            height -= share * low
+            advance -= share * sweep
         stride = float(advance.sum())
+        angles[:, at["pelvis_ty"]] = _Series(height - REACH_RESERVE_M)(_PHASE)
+        drift = _Series(np.cumsum(advance) - stride * _PHASE)(_PHASE)
+        angles[:, at["pelvis_tx"]] = drift + stride * _PHASE
+        for side, shift in (("r", 0.0), ("l", 0.5)):
+            self._place_foot(angles, side, shift)
+        angles[:, at["pelvis_tx"]] = drift
         self._angles = [_Series(column) for column in angles.T]
-        self._angles[at["pelvis_ty"]] = _Series(height)
-        drift = np.cumsum(advance) - stride * _PHASE
-        self._angles[at["pelvis_tx"]] = _Series(drift)
         return stride
+
+    def _sole(self, angles: Array, side: str) -> tuple[Array, Array]:
+        """Height of the sole's lowest point (m), and how far its material moves forward per sample (m)."""
+        calcn = _poses(self.body, angles)[:, BODIES.index(f"calcn_{side}")]
+        name = f"calcn_{side}"
+        low, sweep = [], []
+        for pad in SOLE_PADS:
+            radius = pad.radius_m * self.body.scale(name)
+            center = transform_points(calcn, self.body.point(name, pad.center))
+            pitch = np.unwrap(2 * np.arctan2(calcn[:, 6], calcn[:, 3]))
+            rolled = center[:, 0] + radius * pitch  # a sphere that rolls: its centre moves by -radius x turn
+            turn = rolled[-1] + (rolled[1] - rolled[0]) - rolled[0] if abs(rolled[-1] - rolled[0]) > 0.2 else 0.0
+            padded = np.concatenate([[rolled[-1] - turn], rolled, [rolled[0] + turn]])
+            sweep.append((padded[2:] - padded[:-2]) / 2)
+            low.append(center[:, 1] - radius)
+        heights, sweeps = np.stack(low), np.stack(sweep)
+        weight = np.exp(-(heights - heights.min(axis=0)) / 0.003)  # rolling from heel to ball is smooth
+        weight /= weight.sum(axis=0)
+        return (weight * heights).sum(axis=0), (weight * sweeps).sum(axis=0)
+
+    def _place_foot(self, angles: Array, side: str, shift: float) -> None:
+        """Change hip, knee and ankle a little so that the standing foot neither floats nor slips; its pitch stays."""
+        own = np.round((_PHASE - shift) * len(_PHASE)).astype(int) % len(_PHASE)  # grid index of this leg's phase
+        order = np.argsort(own)
+        low, sweep = (signal[order] for signal in self._sole(angles, side))
+        stance = round(PLACED_UNTIL_PHASE * len(_PHASE))
+        aside = -np.cumsum(sweep)
+        aside -= aside[:stance].mean()
+        lift = -low
+        lift, aside = _bridged(lift, stance), _bridged(aside, stance)
+        swing = np.arange(len(_PHASE)) >= stance
+        bump = np.where(swing, np.sin(np.pi * (np.arange(len(_PHASE)) - stance) / (len(_PHASE) - stance)), 0.0) ** 2
+        middle = bump > 0.4
+        lift += bump * max(0.0, float(np.max((SWING_CLEARANCE_M - low - lift)[middle] / bump[middle])))
+        correction = np.stack([aside, lift], axis=1)[own]
+
+        columns = [COORDINATES.index(f"{joint}_{side}") for joint in ("hip_flexion", "knee_angle", "ankle_angle")]
+        poses = _poses(self.body, angles)
+        hip = poses[:, BODIES.index(f"femur_{side}"), :2]
+        foot = self.body.segments[f"calcn_{side}"]
+        ankle = transform_points(poses[:, BODIES.index(foot.name)], np.array(foot.joint_in_body))[:, :2] + correction
+        knee_in_thigh = np.array(self.body.segments[f"tibia_{side}"].joint_in_parent[:2])
+        ankle_in_shank = np.array(foot.joint_in_parent[:2])
+        thigh, shank = np.hypot(*knee_in_thigh), np.hypot(*ankle_in_shank)
+        reach = ankle - hip
+        distance = np.minimum(np.hypot(*reach.T), (thigh + shank) * np.cos(np.deg2rad(1.0)))
+        to_ankle = np.arctan2(reach[:, 1], reach[:, 0])
+        at_hip = np.arccos(np.clip((thigh**2 + distance**2 - shank**2) / (2 * thigh * distance), -1, 1))
+        at_ankle = np.arccos(np.clip((shank**2 + distance**2 - thigh**2) / (2 * shank * distance), -1, 1))
+        thigh_pitch = to_ankle + at_hip - np.arctan2(knee_in_thigh[1], knee_in_thigh[0])
+        shank_pitch = to_ankle - at_ankle - np.arctan2(ankle_in_shank[1], ankle_in_shank[0])
+        foot_pitch = angles[:, COORDINATES.index("pelvis_tilt")] + angles[:, columns].sum(axis=1)
+        pitches = [angles[:, COORDINATES.index("pelvis_tilt")], thigh_pitch, shank_pitch, foot_pitch]
+        for column, before, after in zip(columns, pitches[:-1], pitches[1:], strict=True):
+            angles[:, column] = (after - before + np.pi) % (2 * np.pi) - np.pi
 
     def phase(self, time: Array) -> Array:
         return (time - FIRST_STRIKE_S) / self.stride_time_s
@@ -136,6 +194,16 @@ class _Walker:
         values = np.stack([series(phase) for series in self._angles], axis=1)
         values[:, COORDINATES.index("pelvis_tx")] += self.speed_m_s * time
         return values
+
+
+def _bridged(signal: Array, stance: int) -> Array:
+    """`signal` as it is during stance; during swing a smooth way from its last to its first stance value."""
+    n = len(signal)
+    end, start = stance - 1, n  # grid positions of the last stance sample and of the next strike
+    span = start - end
+    u = (np.arange(end, n) - end) / span
+    blend = u**2 * (3 - 2 * u)
+    return np.concatenate([signal[:end], (1 - blend) * signal[end] + blend * signal[0]])
 
 
 def sole_points(body: Anatomy, side: str) -> tuple[Array, Array]:
@@ -192,7 +260,7 @@ def norm_walk_truth(
 
     def times(phase: float) -> Array:
         all_times = FIRST_STRIKE_S + stride * (np.arange(-2, int(duration_s / stride) + 3) + phase)
-        return all_times[(all_times > 0) & (all_times < duration_s)]
+        return np.asarray(all_times[(all_times > 0) & (all_times < duration_s)], dtype=float)
 
     return WalkTruth(
         speed_m_s=speed_m_s,

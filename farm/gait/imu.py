@@ -66,4 +66,4 @@ def virtual_imus(
 
 
 def _inverse(quaternion: Array) -> Array:
-    return quaternion * np.array([1.0, -1.0, -1.0, -1.0])
+    return np.asarray(quaternion * np.array([1.0, -1.0, -1.0, -1.0]))

@@ -27,10 +27,12 @@ _SIGNS: Mapping[str, tuple[str, float]] = {
 
 
 def joint_angles(trajectory: Trajectory) -> dict[str, Array]:
-    """Clinical angles `[T]` in rad: `hip_flexion_r`, `knee_flexion_r`, `ankle_dorsiflexion_r`, `arm_flexion_r`, the
-    same with `_l`, and `pelvis_anterior_tilt`."""
-    angles = angles_from_coordinates(trajectory.coordinate_names, trajectory.coordinates)
-    return angles
+    """Clinical angles `[T]` in rad, by name.
+
+    `hip_flexion`, `knee_flexion`, `ankle_dorsiflexion`, `arm_flexion`, each with `_r` and `_l`, and
+    `pelvis_anterior_tilt`.
+    """
+    return angles_from_coordinates(trajectory.coordinate_names, trajectory.coordinates)
 
 
 def angles_from_coordinates(names: tuple[str, ...], coordinates: Array) -> dict[str, Array]:

@@ -67,7 +67,8 @@ def bend_toe(
     centre = mtp_centre(body, side)
     arm = np.asarray(station, dtype=float) - centre
     c, s = np.cos(flexion), np.sin(flexion)
-    bent = np.stack([c * arm[..., 0] - s * arm[..., 1], s * arm[..., 0] + c * arm[..., 1], arm[..., 2] + 0 * c], axis=-1)
+    x, y, z = np.moveaxis(arm, -1, 0)
+    bent = np.stack(np.broadcast_arrays(c * x - s * y, s * x + c * y, z), axis=-1)
     return centre + np.where(arm[..., :1] > 0, bent, arm)
 
 

@@ -23,6 +23,7 @@ Sources, where a definition is not in every textbook (Perry & Burnfield 2010,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def whole_strides(events: GaitEvents) -> list[Stride]:
     for side, other in (("r", "l"), ("l", "r")):
         strikes = events.strikes(side)
         strikes = strikes[(strikes >= span[0]) & (strikes <= span[1])]
-        for start, end in zip(strikes[:-1], strikes[1:], strict=True):
+        for start, end in pairwise(strikes.tolist()):
             inside = [
                 moments[(moments > start) & (moments < end)]
                 for moments in (events.offs(other), events.strikes(other), events.offs(side))
@@ -97,7 +98,7 @@ def whole_strides(events: GaitEvents) -> list[Stride]:
             if all(len(moments) == 1 for moments in inside):
                 other_off, other_strike, off = (float(moments[0]) for moments in inside)
                 if other_off < other_strike and off > other_off:
-                    strides.append(Stride(side, float(start), other_off, other_strike, off, float(end)))
+                    strides.append(Stride(side, start, other_off, other_strike, off, end))
     return strides
 
 
@@ -153,7 +154,7 @@ def _steps(walk: WalkObservation, events: GaitEvents, span: tuple[float, float],
     aside = np.diff(heels @ rightwards(forward)) * np.where(right[1:], 1.0, -1.0)
     duration = np.diff(times)
     of = {"r": alternate & right[1:], "l": alternate & ~right[1:], "": alternate}
-    values = {"cadence": 60.0 * (len(times) - 1) / (times[-1] - times[0])}
+    values = {"cadence": 60.0 * (len(times) - 1) / float(times[-1] - times[0])}
     for side, chosen in of.items():
         suffix = f"_{side}" if side else ""
         values[f"step_length{suffix}"] = _mean(advance[chosen])
