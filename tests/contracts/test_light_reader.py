@@ -1,0 +1,43 @@
+"""A downstream team installs and imports the reader and the command line without any engine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+ENGINES = ("opensim", "pyrender", "OpenGL", "pybullet", "ray", "torch", "scipy", "matplotlib", "trimesh", "pyarrow")
+
+PROBE = """
+import importlib, sys
+
+class Missing:
+    '''Makes the engines impossible to import, as on a machine that does not have them.'''
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {engines!r}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+
+sys.meta_path.insert(0, Missing())
+importlib.import_module({module!r})
+print(sorted(set(name.split('.')[0] for name in sys.modules) & set({engines!r})))
+"""
+
+
+def _run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    "module", ["farm.dataset.reader", "farm.dataset.pull", "farm.dataset.verify", "farm.cli", "farm.storage"]
+)
+def test_imports_without_engines(module: str) -> None:
+    done = _run(PROBE.format(engines=ENGINES, module=module))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_probe_sees_an_engine() -> None:
+    done = _run(PROBE.format(engines=ENGINES, module="farm.errors") + "\nimport scipy")
+    assert done.returncode == 1
+    assert "No module named 'scipy'" in done.stderr
