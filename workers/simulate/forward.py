@@ -1,0 +1,301 @@
+"""One forward simulation: the reflexes read the body, the muscles move it, and a gait emerges or does not.
+
+OpenSim's Manager integrates at a fixed step between control steps; nothing but
+muscles, passive joint tissue, gravity and the floor acts on the legs and the
+pelvis. The state is checked after every control step, and each early end has a
+name.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import opensim as osim
+from numpy.typing import NDArray
+
+from farm.axes import GRAVITY_M_S2
+from farm.config import SAMPLE_RATE_HZ
+from farm.control.reflex import BASE_STIMULATION, LEG_SENSES, LegGains, ReflexController
+from farm.errors import SimulationDiverged
+from farm.records import MUSCLES, GaitParameters, Trajectory
+from farm.seeds import Stream, generator
+from workers.simulate.description import ModelDescription, describe
+from workers.simulate.model import build, coordinate_order
+from workers.simulate.record import replay
+
+CONTROL_STEP_S = 0.005
+"""200 Hz: the shortest sensory delay of the controller."""
+
+INTEGRATION_STEP_S = CONTROL_STEP_S / 3
+"""SemiExplicitEuler2 at 1.67 ms: see docs/physics.md for the error against a tight reference."""
+
+FALLEN_PELVIS_HEIGHT = 0.68
+"""Below this share of its height in the initial pose the pelvis has dropped for good (Song & Geyer 2015 stop at a fall too)."""
+
+_STEPS_PER_SAMPLE = round(1.0 / (SAMPLE_RATE_HZ * CONTROL_STEP_S))
+
+MAX_SPEED = 200.0
+"""rad/s or m/s: no human joint reaches it, a diverging integration does."""
+
+NOISE_CORRELATION_S = 0.05
+"""Correlation time of the excitation noise: motor units of a muscle fire at 10 to 30 Hz."""
+
+INITIAL_POSE_RAD = {
+    "pelvis_tilt": -0.12, "hip_flexion_r": 0.6952, "knee_angle_r": -0.3231, "ankle_angle_r": -0.1709,
+    "hip_flexion_l": 0.0528, "knee_angle_l": -0.8042, "ankle_angle_l": 0.1745,
+    "arm_flex_r": -0.15, "elbow_flex_r": 0.40, "arm_flex_l": 0.35, "elbow_flex_l": 0.40,
+}  # fmt: skip
+"""A step's beginning (right heel ahead, left leg leaving the floor), after Kidzinski et al. 2018."""
+
+INITIAL_SPEED_FACTOR = 1.15
+"""The body starts a little faster than its target and settles."""
+
+INITIAL_ACTIVATION = 0.05
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What the integration left behind, before anything is derived from it.
+
+    Attributes:
+        end: "completed", "fell", "diverged" or "stuck"; `detail` says more.
+        times_s: `[T]`.
+        states: `[T, NY]` OpenSim's state vector, in Simbody's order.
+        coordinates, speeds: `[T, Q]` in the description's order.
+        controls: `[T, 20]` muscles, then torque reflexes.
+        loads: `[T, 2]` vertical ground force over body weight, right and left.
+    """
+
+    end: str
+    detail: str
+    times_s: NDArray[np.float64]
+    states: NDArray[np.float64]
+    coordinates: NDArray[np.float64]
+    speeds: NDArray[np.float64]
+    controls: NDArray[np.float64]
+    loads: NDArray[np.float64]
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class _Handles:
+    """OpenSim objects that the loop reads at every control step, fetched once after `initSystem`.
+
+    Handles fetched before it would be stale: using them is a segmentation fault.
+    """
+
+    state: osim.State
+    reflex_muscles: tuple[tuple[osim.Muscle, ...], ...]
+    contacts: tuple[tuple[osim.SmoothSphereHalfSpaceForce, ...], ...]
+
+
+class Walk:
+    """One person, one controller, one integration. Make it, `run` it, throw it away.
+
+    Args:
+        parameters: Body, muscles and reflex gains.
+        seed: Campaign seed; with the sample id it fixes the motor noise.
+    """
+
+    def __init__(self, parameters: GaitParameters, *, seed: int) -> None:
+        self.parameters = parameters
+        self.description: ModelDescription = describe(parameters)
+        self.model = build(self.description, name=f"gaitfarm_{parameters.sample_id}")
+        self._seed = seed
+        self._weight_n = self.description.anatomy.mass_kg * GRAVITY_M_S2
+        self._at = {name: i for i, name in enumerate(self.description.coordinate_names)}
+        self._handles = self._start()
+        self._order = coordinate_order(self.model, self.description.coordinate_names)
+        self.controller = ReflexController(
+            gains=(
+                LegGains.from_normalised(parameters.reflex_gains[0]),
+                LegGains.from_normalised(parameters.reflex_gains[1]),
+            ),
+            control_step_s=CONTROL_STEP_S,
+            delay_scale=parameters.neural_delay_scale,
+        )
+
+    def _start(self) -> _Handles:
+        state = self.model.initSystem()
+        coordinates = self.model.getCoordinateSet()
+        pose = INITIAL_POSE_RAD | {"lumbar_extension": self._lumbar_rest}
+        for name, value in pose.items():
+            coordinates.get(name).setValue(state, value, False)
+        coordinates.get("pelvis_tx").setSpeedValue(state, INITIAL_SPEED_FACTOR * self.parameters.target_speed_m_s)
+        muscles = self.model.getMuscles()
+        for name in MUSCLES:
+            osim.DeGrooteFregly2016Muscle.safeDownCast(muscles.get(name)).setActivation(state, INITIAL_ACTIVATION)
+        self._stand_on_floor(state)
+        forces = self.model.getForceSet()
+        return _Handles(
+            state,
+            tuple(
+                tuple(muscles.get(f"{group}_{side}") for group in ("rect_fem", "vasti", "gastroc", "soleus"))
+                for side in "rl"
+            ),
+            tuple(
+                tuple(
+                    osim.SmoothSphereHalfSpaceForce.safeDownCast(forces.get(f"contact_{sphere.name}"))
+                    for sphere in self.description.spheres
+                    if sphere.name.endswith(f"_{side}")
+                )
+                for side in "rl"
+            ),
+        )
+
+    @property
+    def _lumbar_rest(self) -> float:
+        return next(s.rest_rad for s in self.description.springs if s.coordinate == "lumbar_extension")
+
+    def _stand_on_floor(self, state: osim.State) -> None:
+        """Lower the pelvis until the lowest contact sphere just touches."""
+        height = self.model.getCoordinateSet().get("pelvis_ty")
+        height.setValue(state, 1.0, False)
+        self.model.realizePosition(state)
+        bodies = self.model.getBodySet()
+        lowest = min(
+            bodies.get(s.body).findStationLocationInGround(state, osim.Vec3(*s.center)).get(1) - s.radius_m
+            for s in self.description.spheres
+        )
+        self._pelvis_height_m = 1.0 - lowest
+        height.setValue(state, self._pelvis_height_m, False)
+
+    def run(self, *, duration_s: float, budget_s: float) -> Rollout:
+        """Integrate until `duration_s`, a fall, a divergence, or the wall-clock budget."""
+        began = time.monotonic()
+        state = self._handles.state
+        manager = _manager(self.model, state)
+        steps = round(duration_s / CONTROL_STEP_S)
+        noise = _motor_noise(self.parameters, self._seed, steps + 1)
+        vector = osim.Vector(self.model.getNumControls(), 0.0)
+        times: list[float] = []
+        states: list[tuple[NDArray[np.float64], ...]] = []
+        controls: list[NDArray[np.float64]] = []
+        loads: list[tuple[float, float]] = []
+        end, detail = "completed", ""
+        for step in range(steps + 1):
+            now_s = step * CONTROL_STEP_S
+            y = state.getY().to_numpy().copy()
+            q, u = y[self._order], y[len(self._order) + self._order]
+            try:
+                self._check(y, u, now_s)
+            except SimulationDiverged as error:
+                end, detail = "diverged", str(error)
+                break
+            senses = self._sense(state, q, u)
+            control = self._control(senses, q, u, noise[step])
+            if step % _STEPS_PER_SAMPLE == 0:
+                times.append(now_s)
+                states.append((y, q, u))
+                controls.append(control)
+                loads.append((senses[4], senses[4 + len(LEG_SENSES)]))
+            if q[self._at["pelvis_ty"]] < FALLEN_PELVIS_HEIGHT * self._pelvis_height_m:
+                end, detail = "fell", f"at {now_s:.2f} s: the pelvis dropped below {FALLEN_PELVIS_HEIGHT:.0%} of its height"
+                break
+            if time.monotonic() - began > budget_s:
+                end, detail = "stuck", f"at {now_s:.2f} s: the wall-clock budget of {budget_s:g} s was spent"
+                break
+            if step == steps:
+                break
+            for i, value in enumerate(control.tolist()):
+                vector.set(i, value)
+            self.model.setDefaultControls(vector)
+            try:
+                state = manager.integrate(now_s + CONTROL_STEP_S)
+            except RuntimeError as error:
+                end, detail = "diverged", f"at {now_s:.3f} s OpenSim stopped: {' '.join(str(error).split())}"
+                break
+        return Rollout(
+            end=end,
+            detail=detail,
+            times_s=np.array(times),
+            states=np.array([y for y, _, _ in states]),
+            coordinates=np.array([q for _, q, _ in states]),
+            speeds=np.array([u for _, _, u in states]),
+            controls=np.array(controls),
+            loads=np.array(loads),
+            wall_s=time.monotonic() - began,
+        )
+
+    def _check(self, y: NDArray[np.float64], speeds: NDArray[np.float64], now_s: float) -> None:
+        names = self.description.coordinate_names
+        if not np.all(np.isfinite(y)):
+            first = int(np.argmin(np.isfinite(speeds)))
+            raise SimulationDiverged("a state is not a number", time_s=now_s, coordinate=names[first])
+        fastest = int(np.argmax(np.abs(speeds)))
+        if abs(speeds[fastest]) > MAX_SPEED:
+            raise SimulationDiverged(
+                f"a speed of {speeds[fastest]:.0f} per second is out of any human range",
+                time_s=now_s, coordinate=names[fastest],
+            )  # fmt: skip
+
+    def _sense(
+        self, state: osim.State, coordinates: NDArray[np.float64], speeds: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The controller's sense vector of this instant, `[24]` in the order of `SENSES`."""
+        self.model.realizeDynamics(state)
+        at = self._at
+        q, u = coordinates.tolist(), speeds.tolist()
+        pitch, pitch_rate = -q[at["pelvis_tilt"]], -u[at["pelvis_tilt"]]
+        trunk = pitch - (q[at["lumbar_extension"]] - self._lumbar_rest)
+        senses = [pitch, trunk, pitch_rate - u[at["lumbar_extension"]], u[at["pelvis_tx"]]]
+        for side, muscles, contacts in zip("rl", self._handles.reflex_muscles, self._handles.contacts, strict=True):
+            hip, knee, ankle = (at[f"{name}_{side}"] for name in ("hip_flexion", "knee_angle", "ankle_angle"))
+            senses += [
+                sum(contact.getRecordValues(state).get(1) for contact in contacts) / self._weight_n,
+                math.pi - q[hip], -u[hip], math.pi + q[knee], u[knee], math.pi / 2 - q[ankle],
+                *(muscle.getActuation(state) / muscle.getMaxIsometricForce() for muscle in muscles),
+            ]  # fmt: skip
+        return np.array(senses)
+
+    def _control(
+        self, senses: NDArray[np.float64], q: NDArray[np.float64], u: NDArray[np.float64], noise: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Muscle excitations with their noise, then the shoulders' torques over their maximum."""
+        excitation = np.clip(np.asarray(self.controller.step(senses)) * (1.0 + noise), BASE_STIMULATION, 1.0)
+        torques = []
+        for reflex in self.description.reflexes:
+            at, driver = self._at[reflex.coordinate], self._at[reflex.driver]
+            target = reflex.offset_rad + reflex.gain * q[driver]
+            torque = reflex.stiffness_nm_rad * (target - q[at]) - reflex.damping_nm_s_rad * u[at]
+            torques.append(min(max(torque / reflex.max_torque_nm, -1.0), 1.0))
+        return np.concatenate([excitation, torques])
+
+
+def simulate(parameters: GaitParameters, *, seed: int, duration_s: float, budget_s: float) -> Trajectory:
+    """One sample's walk, sampled at 100 Hz with everything that the labels need.
+
+    A fall, a divergence or a spent budget is not an exception: the trajectory
+    ends there and says why in `end` and `end_detail`.
+    """
+    walk = Walk(parameters, seed=seed)
+    rollout = walk.run(duration_s=duration_s, budget_s=budget_s)
+    return replay(walk.model, walk.description, rollout)
+
+
+def _manager(model: osim.Model, state: osim.State) -> osim.Manager:
+    manager = osim.Manager(model)
+    manager.setIntegratorMethod(osim.Manager.IntegratorMethod_SemiExplicitEuler2)
+    manager.setIntegratorFixedStepSize(INTEGRATION_STEP_S)
+    # The manager would otherwise store every step and run every analysis: half of the time.
+    manager.setWriteToStorage(False)
+    manager.setPerformAnalyses(False)
+    manager.setRecordStatesTrajectory(False)
+    manager.initialize(state)
+    return manager
+
+
+def _motor_noise(parameters: GaitParameters, seed: int, steps: int) -> NDArray[np.float64]:
+    """Signal-dependent noise factors `[steps, 18]` (Harris & Wolpert 1998), an Ornstein-Uhlenbeck process."""
+    rng = generator(seed, Stream.MOTOR_NOISE, parameters.sample_id)
+    keep = math.exp(-CONTROL_STEP_S / NOISE_CORRELATION_S)
+    white = rng.standard_normal((steps, len(MUSCLES))) * math.sqrt(1.0 - keep * keep)
+    noise = np.empty_like(white)
+    level = rng.standard_normal(len(MUSCLES))
+    for step in range(steps):
+        level = keep * level + white[step]
+        noise[step] = level
+    return parameters.motor_noise * noise

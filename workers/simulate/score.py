@@ -1,0 +1,128 @@
+"""What a search for controllers minimises: falling first, then wrong speed, effort, discomfort, unlikeness.
+
+The terms and their order follow Geyer & Herr 2010 and Ong et al. 2019 (fall,
+speed, effort, joint limits). For walkers that are meant to be healthy a mild
+last term asks for joint angles near the published norm, which tells apart the
+many gaits of nearly equal effort; nothing enforces it while a gait is simulated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farm.gait.norms import norm_band
+from farm.records import MUSCLES
+from workers.simulate.forward import CONTROL_STEP_S, Rollout
+
+SETTLED_AFTER_S = 2.0
+"""Start-up that is not judged, where the walk lasts longer."""
+
+CONTACT_LOAD = 0.05
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is asked of a walker, and how much each wish weighs.
+
+    Attributes:
+        speed_m_s: Mean forward speed.
+        norm_weight: Per mean squared norm-band SD of hip, knee and ankle curves; 0 for pathological gaits.
+    """
+
+    speed_m_s: float
+    duration_s: float = 10.0
+    speed_weight: float = 30.0
+    effort_weight: float = 20.0
+    norm_weight: float = 0.5
+
+
+def cost(rollout: Rollout, names: tuple[str, ...], aim: Aim) -> tuple[float, dict[str, float]]:
+    """Cost of one rollout, lower is better, and its terms.
+
+    A fall costs more than any other fault together, and less the later it comes.
+    """
+    lasted = float(rollout.times_s[-1]) if len(rollout.times_s) else 0.0
+    terms = {"fall": 100.0 * max(0.0, 1.0 - lasted / aim.duration_s) if rollout.end != "completed" else 0.0}
+    if lasted < SETTLED_AFTER_S + 1.0:
+        travelled = float(rollout.coordinates[-1, names.index("pelvis_tx")]) if lasted else 0.0
+        terms["start"] = 40.0 - 5.0 * min(travelled, aim.speed_m_s * lasted)
+        return sum(terms.values()), terms
+    settled = rollout.times_s >= SETTLED_AFTER_S
+    q = rollout.coordinates[settled]
+    x = q[:, names.index("pelvis_tx")]
+    speed = float(x[-1] - x[0]) / (lasted - SETTLED_AFTER_S)
+    terms["speed"] = aim.speed_weight * max(0.0, abs(speed - aim.speed_m_s) - 0.02)
+    excitation = rollout.controls[settled][:, : len(MUSCLES)]
+    terms["effort"] = aim.effort_weight * float(np.mean(excitation**2))
+    terms["discomfort"] = _discomfort(q, names)
+    loads = rollout.loads[settled]
+    terms["impact"] = 4.0 * float(np.mean(np.maximum(loads - 1.3, 0.0) ** 2)) * 10.0
+    trunk = q[:, names.index("pelvis_tilt")] + q[:, names.index("lumbar_extension")]
+    terms["posture"] = 20.0 * float(np.mean(np.maximum(np.abs(trunk + 0.12) - 0.10, 0.0))) + 10.0 * float(np.std(trunk))
+    both_off = np.mean(np.all(loads < CONTACT_LOAD, axis=1))
+    terms["flight"] = 20.0 * float(both_off)
+    if aim.norm_weight:
+        terms["norm"] = aim.norm_weight * _norm_distance(q, loads, names)
+    terms["rhythm"] = _arrhythmia(loads)
+    return sum(terms.values()), terms
+
+
+def _discomfort(q: NDArray[np.float64], names: tuple[str, ...]) -> float:
+    """Joints at their passive stops, radians beyond, mean over time."""
+    total = 0.0
+    for side in "rl":
+        knee = q[:, names.index(f"knee_angle_{side}")]
+        ankle = q[:, names.index(f"ankle_angle_{side}")]
+        hip = q[:, names.index(f"hip_flexion_{side}")]
+        total += float(np.mean(np.maximum(knee + 0.02, 0.0))) * 60.0
+        total += float(np.mean(np.maximum(ankle - 0.35, 0.0) + np.maximum(-0.6 - ankle, 0.0))) * 40.0
+        total += float(np.mean(np.maximum(-0.45 - hip, 0.0) + np.maximum(hip - 0.9, 0.0))) * 40.0
+    return total
+
+
+def strikes(load: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices at which a foot takes load, swings shorter than 0.15 s bridged."""
+    on = load > CONTACT_LOAD
+    rises = np.flatnonzero(on[1:] & ~on[:-1]) + 1
+    kept: list[int] = []
+    for i in rises.tolist():
+        before = on[max(0, i - 15) : i]
+        if not before.any():
+            kept.append(i)
+    return np.array(kept, dtype=np.intp)
+
+
+def _arrhythmia(loads: NDArray[np.float64]) -> float:
+    """Strides that differ in length of time cost; so does a walk that has too few of them."""
+    total = 0.0
+    for side in range(2):
+        times = np.diff(strikes(loads[:, side])) * (2 * CONTROL_STEP_S)
+        if len(times) < 3:
+            total += 10.0
+        else:
+            total += 10.0 * float(np.std(times) / np.mean(times))
+    return total
+
+
+def _norm_distance(q: NDArray[np.float64], loads: NDArray[np.float64], names: tuple[str, ...]) -> float:
+    """Mean squared distance from the adult norm, in total SDs, over hip, knee and ankle of both legs."""
+    distances = []
+    for side_index, side in enumerate("rl"):
+        at = strikes(loads[:, side_index])
+        for name, curve, sign in (
+            ("hip_flexion", "hip_flexion", 1.0),
+            ("knee_angle", "knee_flexion", -1.0),
+            ("ankle_angle", "ankle_dorsiflexion", 1.0),
+        ):
+            band = norm_band(curve)
+            angle = np.degrees(sign * q[:, names.index(f"{name}_{side}")])
+            cycles = [
+                np.interp(np.linspace(a, b, len(band.mean)), np.arange(len(angle)), angle)
+                for a, b in zip(at[:-1], at[1:], strict=True)
+            ]
+            if cycles:
+                distances.append(np.mean(((np.mean(cycles, axis=0) - band.mean) / band.total_sd) ** 2))
+    return float(np.mean(distances)) if distances else 20.0
