@@ -44,6 +44,8 @@ ORDER_BLIND = {"sorted", "set", "frozenset", "len", "sum", "min", "max", "any", 
 
 ALLOWED: dict[tuple[str, str], str] = {
     ("farm/pipeline.py", "time"): "stage durations, reported and never used",
+    ("workers/simulate/forward.py", "time"): "the wall-clock budget that ends a stuck integration, and wall_s",
+    ("workers/write.py", "uuid"): "names an attempt, so that two workers never write the same object",
 }
 """(file, what) -> why it may."""
 

@@ -1,0 +1,58 @@
+"""Says loudly which tests did not run, and in CI counts that as a failure.
+
+A suite that skips in silence looks as green as one that passes. On a laptop a
+missing Ceph or GPU is fine, but is named at the end; with CI=true only what
+needs a GPU may be left out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+EXCUSED_IN_CI = "GPU"
+"""A skip is excused in CI only if its reason says this word: CI machines have none."""
+
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+_not_run: list[tuple[str, str]] = []
+"""(test, reason) of every test that was skipped."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _not_run.append((report.nodeid, reason.removeprefix("Skipped: ")))
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _not_run.append((f"all of {report.nodeid}", reason.removeprefix("Skipped: ")))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if IN_CI and _unexcused() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    deselected = len(terminalreporter.stats.get("deselected", []))
+    if not _not_run and not deselected:
+        return
+    write = terminalreporter.write_line
+    terminalreporter.section(f"{len(_not_run) + deselected} TESTS DID NOT RUN", sep="!", yellow=True, bold=True)
+    for reason, count in Counter(reason for _, reason in _not_run).most_common():
+        write(f"{count} x {reason}", yellow=True)
+        for name in [name for name, why in _not_run if why == reason]:
+            write(f"      {name}")
+    if deselected:
+        write(f"{deselected} x left out on the command line (-k, -m, --deselect)", yellow=True)
+    if IN_CI and _unexcused():
+        write(f"CI=true: {len(_unexcused())} of these must run here, so this run has failed.", red=True, bold=True)
+
+
+def _unexcused() -> list[str]:
+    return [name for name, reason in _not_run if EXCUSED_IN_CI not in reason]
