@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -38,7 +39,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    yield  # pytest's own summary first: what must be heard comes last
+    _name_what_did_not_run(terminalreporter)
+
+
+def _name_what_did_not_run(terminalreporter: pytest.TerminalReporter) -> None:
     deselected = len(terminalreporter.stats.get("deselected", []))
     if not _not_run and not deselected:
         return
