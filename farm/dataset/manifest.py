@@ -232,10 +232,18 @@ def read_manifest(storage: Storage) -> DatasetManifest:
         FormatError: There is none, it is damaged, or its format is newer than this software.
         StorageError: The storage cannot be read.
     """
+    manifest = find_manifest(storage)
+    if manifest is None:
+        raise FormatError(f"{storage.uri} holds no dataset: there is no {DATASET_KEY}; check the URI")
+    return manifest
+
+
+def find_manifest(storage: Storage) -> DatasetManifest | None:
+    """`read_manifest`, but None where there is no dataset yet."""
     try:
         data = _bounded(storage, DATASET_KEY, MAX_DATASET_BYTES)
     except ObjectNotFoundError:
-        raise FormatError(f"{storage.uri} holds no dataset: there is no {DATASET_KEY}; check the URI") from None
+        return None
     where = f"{storage.uri}/{DATASET_KEY}"
     head = _parse(_VERSION, data, where)
     if head.format_version > FORMAT_VERSION:
