@@ -31,7 +31,7 @@ FIRST_STRIKE_S = 0.15
 """Time of the first right foot strike."""
 
 STANDARD_TRUNK_LEAN_RAD = np.deg2rad(2.0)
-REACH_RESERVE_M = 0.012
+REACH_RESERVE_M = 0.002
 """The pelvis is carried so much lower than straight knees would have it, so that both feet reach the floor."""
 
 PLACED_UNTIL_PHASE = 0.59
@@ -104,9 +104,7 @@ class _Walker:
         angles[:, at["lumbar_extension"]] = -tilt - STANDARD_TRUNK_LEAN_RAD
         for side, shift in (("r", 0.0), ("l", 0.5)):
             phase = _PHASE - shift
-            hip, knee, ankle = (
-                _norm(name, phase) for name in ("hip_flexion", "knee_flexion", "ankle_dorsiflexion")
-            )
+            hip, knee, ankle = (_norm(name, phase) for name in ("hip_flexion", "knee_flexion", "ankle_dorsiflexion"))
             centre = np.mean(norm_band("hip_flexion").mean)
             angles[:, at[f"hip_flexion_{side}"]] = np.deg2rad(centre + excursion * (hip - centre))
             angles[:, at[f"knee_angle_{side}"]] = -np.deg2rad(limb * knee)

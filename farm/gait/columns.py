@@ -29,7 +29,7 @@ LABEL_COLUMNS: tuple[Column, ...] = tuple(
         ("step_length_asymmetry", "1", "(right - left) / (right + left) step length"),
         ("step_time_asymmetry", "1", "(right - left) / (right + left) step time"),
         ("stride_time_cv", "1", "standard deviation of stride time over its mean, both feet"),
-        ("margin_of_stability_ml", "m", "least outward distance, extrapolated centre of mass to ankle, mean over stances"),
+        ("margin_of_stability_ml", "m", "least outward way, extrapolated centre of mass to ankle, mean over stances"),
         ("foot_clearance_min", "m", "least height of the sole in mid-swing, mean over swings of both feet"),
         ("walk_ratio", "m min", "step length over cadence"),
         ("peak_knee_flexion_r", "rad", "largest right knee flexion of a stride, mean over strides"),

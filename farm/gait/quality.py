@@ -18,6 +18,7 @@ from farm.axes import GRAVITY_M_S2
 from farm.config import QualityLimits
 from farm.gait.feet import sole_height, sole_slip_speed
 from farm.gait.joint_angles import forward_lean, joint_angles
+from farm.gait.observation import progression
 from farm.records import GaitLabels, QualityReport, Trajectory
 from farm.sampling.anatomy import Anatomy
 
@@ -114,9 +115,7 @@ def _speed(case: _Case) -> str:
 
 
 def _penetration(case: _Case) -> str:
-    depth = {
-        side: -float(sole_height(case.body, case.trajectory.pose(f"calcn_{side}"), side).min()) for side in "rl"
-    }
+    depth = {side: -float(sole_height(case.body, case.trajectory.pose(f"calcn_{side}"), side).min()) for side in "rl"}
     side = max(depth, key=lambda key: depth[key])
     if depth[side] <= MAX_PENETRATION_M:
         return ""
@@ -149,7 +148,8 @@ def _joint_angle(case: _Case) -> str:
 
 
 def _trunk_lean(case: _Case) -> str:
-    lean = np.rad2deg(forward_lean(case.trajectory.pose("torso"), np.array([1.0, 0.0, 0.0])))
+    forward = progression(case.trajectory.pose("pelvis")[:, :3])
+    lean = np.rad2deg(forward_lean(case.trajectory.pose("torso"), forward))
     most = float(lean[np.argmax(np.abs(lean))])
     return f"{most:.0f} deg, allowed {MAX_TRUNK_LEAN_DEG:.0f}" if abs(most) > MAX_TRUNK_LEAN_DEG else ""
 
