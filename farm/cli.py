@@ -162,6 +162,57 @@ def doctor(
 
 
 @app.command()
+def generate(
+    campaign: Annotated[str, typer.Argument(help="A YAML file, or a shipped campaign: demo, healthy, conditions.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            help="Where the dataset is or will be: a path, file:// or s3://bucket/prefix.", show_default=False
+        ),
+    ],
+    samples: Annotated[int | None, typer.Option(min=1, help="Make this many instead of the campaign's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Use this seed instead of the campaign's.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
+    ] = None,
+    endpoint_url: EndpointUrl = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Gaits made at once; else one for each core.", show_default=False)
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="GPU share that each worker renders on; else this machine's, evenly.",
+                     show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Make a campaign's dataset; run again, it goes on where it was interrupted.
+
+    Exit code 0: all is there. 1: all is there but for samples or shards that were
+    given up. 130: interrupted by Ctrl-C or SIGTERM; the same command goes on.
+    """
+    from farm.config import load_campaign
+    from workers.generate import generate as make_dataset
+
+    summary = make_dataset(
+        load_campaign(campaign, samples=samples, seed=seed),
+        out,
+        endpoint_url=endpoint_url,
+        address=address,
+        workers=workers,
+        gpus_per_worker=gpus_per_worker,
+        console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
+    )
+    if as_json:
+        typer.echo(summary.to_json())
+    else:
+        summary.show(OUT_CONSOLE)
+    if summary.interrupted:
+        raise typer.Exit(130)
+    raise typer.Exit(0 if summary.clean else 1)
+
+
+@app.command()
 def sample(
     campaign: Annotated[str, typer.Argument(help="A YAML file, or a shipped campaign: demo, healthy, conditions.")],
     sample_id: Annotated[int, typer.Argument(help="Number of the sample, from 0.")],

@@ -1,0 +1,492 @@
+"""Ray's workers, and the crew that the driver keeps of them. Thin: what they do is in `workers.staging`.
+
+Why not Ray's own pools (Ray 2.60, each run on a real actor that segfaults, hangs
+or is killed): `ActorPool` hands a dead actor out again and waits for ever; Ray
+Data restarts a crashing sample without end and has no deadline. So the driver
+keeps one sample in flight per worker, and a worker that is lost loses that one.
+
+Why a lost worker is replaced and not restarted (`max_restarts=0`): the death
+shows at once (0.02 s against 1.5 to 2 s) as `ActorDiedError`, and the
+replacement answers its first call after 1.6 to 2.0 s. With `max_restarts=-1` the
+caller got `ActorUnavailableError`, up to twice more after the restart (2.3 to
+3.5 s), and Ray never restarts an actor whose start failed, so that replacing is
+needed anyhow. `ray.kill` ends a call that hangs inside C with the interpreter's
+lock held; only a stopped process (SIGSTOP) outlives it, see `_bury`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import platform
+import re
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.util.metrics import Counter
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+import farm
+from farm.config import Campaign
+from farm.errors import CampaignError, MissingDependencyError, StorageError, UserError
+from farm.storage import Storage
+from workers.ledger import Job, MakeSample
+from workers.staging import Made, Written, load_stages, make_and_stage, write_and_commit
+
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1")
+"""One worker per core, so one thread per worker. Mesa's software rasteriser (LP) takes every core in every process
+unless told; the libraries read these when they load, so they must stand in the process's environment."""
+
+START_FAILURES_ALLOWED = 3
+"""Workers that may fail to start in a row, before the first one has ever worked, until the run ends."""
+
+LOG_TAIL_BYTES = 16_000
+"""Enough for one dump of all stacks, with the list of extension modules that Python appends."""
+
+STDERR = 2
+"""File descriptor that native code and faulthandler write to; each worker points it at its own log."""
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """What every worker of a run is told.
+
+    Attributes:
+        stages: Import path `module:function` of the factory of `farm.pipeline.Stages`.
+        log_dir: Folder on the worker's machine for its stdout and stderr.
+    """
+
+    campaign: Campaign
+    dataset_id: str
+    storage: Storage
+    stages: str
+    log_dir: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """Who a worker is; sent once it can work."""
+
+    pid: int
+    host: str
+    node_id: str
+    log_path: str
+    rss_bytes: int
+    software: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception in a worker, in words: Ray would have to pickle it, which not every exception survives.
+
+    Attributes:
+        kind: "user" (the caller can mend it: stop), "storage" (not the sample's fault), "error" (anything else).
+    """
+
+    kind: Literal["user", "storage", "error"]
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker made of a job, and how large it has grown."""
+
+    result: Made | Written | Failure
+    rss_bytes: int
+
+
+class GaitWorker:
+    """One process that makes samples, one at a time. Becomes a Ray actor in `Crew`."""
+
+    def __init__(self, order: WorkOrder, number: int) -> None:
+        self._order = order
+        self._log_path = Path(order.log_dir) / f"worker-{number:04d}.log"
+
+    def introduce(self) -> Card | Failure:
+        """Load everything that a first sample would otherwise have to wait for."""
+        try:
+            _log_into(self._log_path)
+            _choose_graphics_device(ray.get_gpu_ids())
+            self._stages = load_stages(self._order.stages)
+            self._meters = Meters()
+        except Exception as error:
+            return _failure(error)
+        return Card(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            node_id=ray.get_runtime_context().get_node_id(),
+            log_path=str(self._log_path),
+            rss_bytes=_rss_bytes(),
+            software=software(),
+        )
+
+    def work(self, job: Job, deadline_s: float) -> Answer:
+        """Do one job. A little before its deadline every thread's stack goes to the log: where did it hang?"""
+        faulthandler.dump_traceback_later(0.9 * deadline_s, file=STDERR)
+        try:
+            return Answer(self._do(job), _rss_bytes())
+        except Exception as error:
+            os.write(STDERR, "".join(traceback.format_exception(error)).encode())
+            failure = _failure(error)
+            self._meters.lost("storage" if failure.kind == "storage" else "raised")
+            return Answer(failure, _rss_bytes())
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    def _do(self, job: Job) -> Made | Written:
+        order = self._order
+        if isinstance(job, MakeSample):
+            made = make_and_stage(order.storage, order.campaign, job, self._stages)
+            self._meters.made(made)
+            return made
+        written = write_and_commit(order.storage, order.campaign, order.dataset_id, job)
+        self._meters.written(written)
+        return written
+
+
+class Meters:
+    """Counters that Ray exports to Prometheus (`ray metrics launch-prometheus`)."""
+
+    def __init__(self) -> None:
+        self._samples = Counter("gaitfarm_samples", "Samples made.", tag_keys=("outcome",))
+        self._reasons = Counter("gaitfarm_rejections", "Reasons of rejected samples.", tag_keys=("reason",))
+        self._seconds = Counter("gaitfarm_stage_seconds", "Seconds spent in each stage.", tag_keys=("stage",))
+        self._bytes = Counter("gaitfarm_bytes", "Bytes committed to the dataset.")
+        self._lost = Counter("gaitfarm_lost_attempts", "Attempts that ended without a result.", tag_keys=("cause",))
+
+    def made(self, made: Made) -> None:
+        self._samples.inc(tags={"outcome": "accepted" if made.accepted else "rejected"})
+        for reason in made.reasons:
+            self._reasons.inc(tags={"reason": reason})
+        for stage, seconds in made.seconds.items():
+            self._seconds.inc(seconds, tags={"stage": stage})
+
+    def written(self, written: Written) -> None:
+        if written.bytes:
+            self._bytes.inc(written.bytes)
+        self._seconds.inc(written.seconds, tags={"stage": "write"})
+
+    def lost(self, cause: str) -> None:
+        self._lost.inc(tags={"cause": cause})
+
+
+def software() -> dict[str, str]:
+    """What driver and workers must have in common for a dataset to be of one piece."""
+    return {"gaitfarm": farm.__version__, "ray": ray.__version__, "python": platform.python_version()}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A worker answered: a result, or an exception in words."""
+
+    job: Job
+    result: Made | Written | Failure
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A worker was lost over a job.
+
+    Attributes:
+        cause: "crashed", "hung" or "machine lost".
+        detail: What is known of it, in one line.
+        log_tail: The last lines that the worker wrote.
+    """
+
+    job: Job
+    cause: Literal["crashed", "hung", "machine lost"]
+    detail: str
+    log_tail: str
+
+
+@dataclass
+class _Hand:
+    """One place in the crew, and the worker that fills it."""
+
+    number: int
+    actor: Any
+    started: float
+    ref: Any = None
+    card: Card | None = None
+    job: Job | None = None
+    due: float = field(default=float("inf"))
+
+
+class Crew:
+    """A fixed number of workers, each replaced when it is lost.
+
+    Args:
+        order: What the workers are told.
+        size: How many workers.
+        memory_bytes: What Ray sets aside for each, so that a machine is not given more than it can hold.
+        rss_limit_bytes: A worker that has grown beyond is replaced between two samples.
+        gpus: Share of a GPU for each worker, 0 for none.
+        start_limit_s: Seconds within which a worker must have started; None where a cluster may still be growing.
+    """
+
+    def __init__(
+        self,
+        order: WorkOrder,
+        size: int,
+        *,
+        memory_bytes: int,
+        rss_limit_bytes: int,
+        gpus: float = 0.0,
+        start_limit_s: float | None = None,
+    ) -> None:
+        self._order = order
+        self._rss_limit_bytes = rss_limit_bytes
+        self._start_limit_s = start_limit_s
+        self._actor_class = ray.remote(GaitWorker).options(
+            num_cpus=1,
+            num_gpus=gpus or None,
+            memory=memory_bytes,
+            max_restarts=0,
+            max_task_retries=0,
+            runtime_env={"env_vars": THREADS},
+        )
+        self._meters = Meters()
+        self._hired = 0
+        self._start_failures = 0
+        self._ever_ready = False
+        self.replaced = 0
+        self.peak_rss_bytes = 0
+        self._hands = [self._hire() for _ in range(size)]
+
+    @property
+    def ready(self) -> int:
+        return sum(hand.card is not None for hand in self._hands)
+
+    @property
+    def size(self) -> int:
+        return len(self._hands)
+
+    @property
+    def at_work(self) -> int:
+        return sum(hand.job is not None for hand in self._hands)
+
+    def idle(self) -> Iterator[_Hand]:
+        """The workers that could be given a job now."""
+        return (hand for hand in self._hands if hand.card is not None and hand.job is None)
+
+    def give(self, hand: _Hand, job: Job, deadline_s: float) -> None:
+        """Send a job; the worker is killed if it has not answered after `deadline_s`."""
+        hand.job, hand.due = job, time.monotonic() + deadline_s
+        hand.ref = hand.actor.work.remote(job, deadline_s)
+
+    def wait(self, timeout_s: float) -> list[Finished | Lost]:
+        """Wait for the first event, `timeout_s` at most; then everything that has happened.
+
+        Raises:
+            UserError: Workers cannot start here, or a worker runs other software than the driver.
+        """
+        by_ref = {hand.ref: hand for hand in self._hands if hand.ref is not None}
+        if not by_ref:
+            time.sleep(timeout_s)
+            return []
+        next_due = min(hand.due for hand in by_ref.values())
+        patience = max(0.0, min(timeout_s, next_due - time.monotonic()))
+        done, _ = ray.wait(list(by_ref), num_returns=1, timeout=patience)
+        if done:
+            done, _ = ray.wait(list(by_ref), num_returns=len(by_ref), timeout=0)
+        events = [event for ref in done if (event := self._answered(by_ref[ref])) is not None]
+        now = time.monotonic()
+        events += [event for hand in list(self._hands) if hand.due <= now and (event := self._overdue(hand))]
+        return events
+
+    def close(self) -> None:
+        """End every worker now; what they are at is lost."""
+        for hand in self._hands:
+            self._dismiss(hand)
+        self._hands = []
+
+    def _hire(self) -> _Hand:
+        self._hired += 1
+        actor: Any = self._actor_class.remote(self._order, self._hired)
+        hand = _Hand(self._hired, actor, time.monotonic(), actor.introduce.remote())
+        if self._start_limit_s is not None:
+            hand.due = hand.started + self._start_limit_s
+        return hand
+
+    def _replace(self, hand: _Hand) -> None:
+        self._dismiss(hand)
+        self.replaced += 1
+        self._hands[self._hands.index(hand)] = self._hire()
+
+    def _dismiss(self, hand: _Hand) -> None:
+        with contextlib.suppress(RayError):
+            ray.kill(hand.actor)
+
+    def _answered(self, hand: _Hand) -> Finished | Lost | None:
+        try:
+            answer = ray.get(hand.ref)
+        except RayTaskError as error:
+            answer = Failure("error", f"{type(error.cause).__name__}: {error.cause}", str(error))
+        except RayError as error:
+            return self._lost(hand, error)
+        job = hand.job
+        if job is None:
+            self._started(hand, answer)
+            return None
+        hand.job, hand.ref, hand.due = None, None, float("inf")
+        if isinstance(answer, Failure):
+            return Finished(job, answer)
+        self.peak_rss_bytes = max(self.peak_rss_bytes, answer.rss_bytes)
+        if answer.rss_bytes > self._rss_limit_bytes:
+            self._replace(hand)
+        return Finished(job, answer.result)
+
+    def _started(self, hand: _Hand, answer: Any) -> None:
+        if isinstance(answer, Failure):
+            # Not a crash but an exception: the next worker would meet the same one.
+            raise UserError(f"a worker could not start: {answer.message}; `gaitfarm doctor` says what is missing")
+        mine = software()
+        differ = [f"{name} {answer.software.get(name)}, here {mine[name]}" for name in mine
+                  if answer.software.get(name) != mine[name]]  # fmt: skip
+        if differ:
+            raise UserError(
+                f"the worker on {answer.host} runs {'; '.join(differ)}: install the same versions on driver and cluster"
+            )
+        hand.card, hand.ref, hand.due = answer, None, float("inf")
+        self._ever_ready, self._start_failures = True, 0
+
+    def _lost(self, hand: _Hand, error: RayError) -> Lost | None:
+        if hand.card is None:
+            self._start_failed(hand, _first_line(error))
+            return None
+        tail = self._bury(hand)
+        job = hand.job
+        machine_lost = _machine_lost(error, hand.card.node_id)
+        self._replace(hand)
+        if job is None:
+            return None
+        cause: Literal["machine lost", "crashed"] = "machine lost" if machine_lost else "crashed"
+        self._meters.lost(cause)
+        if machine_lost:
+            return Lost(job, cause, f"the machine {hand.card.host} was taken away", tail)
+        return Lost(job, cause, _cause_of_death(tail), tail)
+
+    def _overdue(self, hand: _Hand) -> Lost | None:
+        job = hand.job
+        if job is None:
+            self._start_failed(hand, f"no answer within {self._start_limit_s:.0f} s")
+            return None
+        self._dismiss(hand)
+        tail = self._bury(hand)
+        self._replace(hand)
+        self._meters.lost("hung")
+        return Lost(
+            job, "hung", f"no answer within its deadline; killed{_place(tail.rpartition('Timeout (')[2])}", tail
+        )
+
+    def _start_failed(self, hand: _Hand, why: str) -> None:
+        self._start_failures += 1
+        if self._start_failures >= START_FAILURES_ALLOWED and not self._ever_ready:
+            raise UserError(
+                f"workers cannot start ({START_FAILURES_ALLOWED} in a row failed, the last: {why}); "
+                "`gaitfarm doctor` says what is missing, fewer --workers need less memory"
+            )
+        self._replace(hand)
+
+    def _bury(self, hand: _Hand) -> str:
+        """Make sure that a lost worker's process is gone, on its machine, and fetch what it last wrote."""
+        card = hand.card
+        if card is None:
+            return ""
+        if card.host == socket.gethostname() and Path(card.log_path).exists():
+            return bury(card.pid, card.log_path)
+        strategy = NodeAffinitySchedulingStrategy(card.node_id, soft=False)
+        with contextlib.suppress(RayError):
+            there = ray.remote(bury).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy)
+            return str(ray.get(there.remote(card.pid, card.log_path), timeout=20))
+        return ""
+
+
+def bury(pid: int, log_path: str) -> str:
+    """Kill the worker `pid` if it outlived `ray.kill` (a stopped process does), and return its log's tail."""
+    with contextlib.suppress(OSError):
+        if b"GaitWorker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    try:
+        with Path(log_path).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+            return log.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _machine_lost(error: RayError, node_id: str) -> bool:
+    """Whether a worker died because its machine did (a spot instance taken back, for one)."""
+    if isinstance(error, RayActorError) and getattr(error, "preempted", False):
+        return True
+    try:
+        return not any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
+    except RayError:
+        return False
+
+
+def _cause_of_death(log_tail: str) -> str:
+    """One line for a crashed process: what faulthandler wrote, if it came to that."""
+    before, fatal, after = log_tail.rpartition("Fatal Python error: ")
+    if not fatal:
+        return "the process was killed (SIGKILL; out of memory?)"
+    return f"{after.splitlines()[0].strip()}{_place(after)}"
+
+
+def _place(stacks: str) -> str:
+    """Where the job's thread was, by faulthandler's dump (innermost call first); empty if that is not known."""
+    for thread in stacks.split("Thread 0x"):
+        if "/workers/staging.py" in thread and (calls := re.findall(r'File "(.+)", line (\d+) in (\w+)', thread)):
+            path, line, function = calls[0]
+            return f" in {function} ({Path(path).name}, line {line})"
+    return ""
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _failure(error: Exception) -> Failure:
+    detail = "".join(traceback.format_exception(error))
+    if isinstance(error, StorageError):
+        return Failure("storage", str(error), detail)
+    if isinstance(error, CampaignError | MissingDependencyError | ImportError):
+        return Failure("user", str(error), detail)
+    return Failure("error", f"{type(error).__name__}: {_first_line(error)}", detail)
+
+
+def _log_into(path: Path) -> None:
+    """Send this process's stdout and stderr, native code's too, to a file of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    faulthandler.enable(file=STDERR)
+
+
+def _choose_graphics_device(gpu_ids: Sequence[int | str]) -> None:
+    """Render on the GPU that Ray gave this worker; none given leaves the choice to the renderer."""
+    if gpu_ids:
+        os.environ["GAITFARM_CUDA_DEVICE"] = str(gpu_ids[0])
+
+
+def _rss_bytes() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:  # not Linux: workers are not recycled by size
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
