@@ -192,7 +192,7 @@ class GaitDataset:
 
 
 def _array(group: zarr.Group, path: str) -> Any:
-    """One array of a group. zarr's own types allow for a group or a scalar here; `Any` spares every caller the tests."""
+    """One array of a group; `Any`, because zarr's own type for it allows for groups and scalars too."""
     if not isinstance(found := group[path], zarr.Array):
         raise FormatError(f"{path} is no array; run `gaitfarm verify`")
     return found
