@@ -1,4 +1,4 @@
-"""The foot's sole: how high its rounded ends are above the floor and how fast they slide on it.
+"""The foot's sole: how high its rounded ends are above the floor and how far they slide on it.
 
 Heel and ball are two spheres, the same that carry the physics' contact forces
 (gait14dof22musc's contact geometry), so that "below the floor" here is exactly
@@ -49,22 +49,28 @@ def sole_height(body: Anatomy, calcn_pose: Array, side: str) -> Array:
     return np.stack(heights, axis=-1)
 
 
-def sole_slip_speed(body: Anatomy, calcn_pose: Array, calcn_velocity: Array, side: str) -> Array:
-    """Horizontal speed of the sole's material where it is lowest: 0 for a foot that stands or rolls.
+def sole_slip(body: Anatomy, calcn_pose: Array, side: str) -> Array:
+    """How far the sole slides over the floor from each sample to the next: 0 for a foot that stands or rolls.
 
-    v = v_o + omega x (p - o), p being the bottom of the lower of heel and ball.
+    The material point under the centre of the lower of heel and ball, midway
+    between undeformed surface and floor (where Hunt-Crossley contact applies its
+    force), is followed to the next sample. Positions alone are used, so that the
+    chatter of a stiff contact's velocities does not count.
 
     Args:
         calcn_pose: `[T, 7]`.
-        calcn_velocity: `[T, 6]` angular (rad/s) and linear velocity of the origin (m/s), world axes.
+        side: "r" or "l".
 
     Returns:
-        `[T]` m/s.
+        `[T]` m, horizontal; 0 for the last sample.
     """
     name = f"calcn_{side}"
-    lowest = np.argmin(sole_height(body, calcn_pose, side), axis=1)
-    arms = np.stack([rotate(calcn_pose[:, 3:], body.point(name, pad.center)) for pad in SOLE_PADS], axis=1)
-    arms[:, :, 1] -= np.array([pad.radius_m for pad in SOLE_PADS]) * body.scale(name)
-    arm = np.take_along_axis(arms, lowest[:, None, None], axis=1)[:, 0]
-    velocity = calcn_velocity[:, 3:] + np.cross(calcn_velocity[:, :3], arm)
-    return np.asarray(np.hypot(velocity[:, 0], velocity[:, 2]))
+    height = sole_height(body, calcn_pose, side)
+    lowest = np.argmin(height, axis=1)
+    centers = np.array([body.point(name, pad.center) for pad in SOLE_PADS])
+    radius = np.array([pad.radius_m for pad in SOLE_PADS]) * body.scale(name)
+    down = rotate(calcn_pose[:, 3:] * np.array([1.0, -1.0, -1.0, -1.0]), np.array([0.0, -1.0, 0.0]))
+    depth = np.minimum(height, 0.0)[np.arange(len(lowest)), lowest]
+    station = centers[lowest] + (radius[lowest] + depth / 2)[:, None] * down
+    here, there = transform_points(calcn_pose[:-1], station[:-1]), transform_points(calcn_pose[1:], station[:-1])
+    return np.append(np.hypot(*(there - here)[:, [0, 2]].T), 0.0)
