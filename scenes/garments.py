@@ -1,0 +1,283 @@
+"""The visible pieces of a dressed person: skin, hair, face, shirt, trousers, shoes.
+
+Each piece is a closed surface of its own with one colouring, and overlaps the
+next one under a hem, as clothes do: colour borders are real edges and nothing
+gapes when a joint bends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from scenes.figure import SIDES, Figure
+from scenes.parameters import Clothes, Rgb
+from scenes.surface import Array, Distance, Ellipsoid, union
+
+ALL_GROUPS: tuple[str, ...] = ("trunk", "leg_r", "leg_l", "arm_r", "arm_l")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One closed surface of the dressed person, in bind axes.
+
+    Attributes:
+        distance: Signed distance (m).
+        low, high: `[3]` box that contains it (m).
+        cell_m: Fineness of its polygons.
+        colour: sRGB `[..., 3]` at points `[..., 3]`.
+        gloss: 0 to 1.
+        groups: Trunk and limbs that may move it.
+        is_shoe: Whether the floor flattens it.
+    """
+
+    name: str
+    distance: Distance
+    low: Array
+    high: Array
+    cell_m: float
+    colour: Callable[[Array], Array]
+    gloss: float
+    groups: tuple[str, ...]
+    is_shoe: bool = False
+
+
+def pieces(figure: Figure, clothes: Clothes, cell_m: float) -> Iterator[Piece]:
+    """All pieces of one dressed person."""
+    yield from _head(figure, clothes, cell_m)
+    yield _shirt(figure, clothes, cell_m)
+    yield _trousers(figure, clothes, cell_m)
+    for side, _ in SIDES:
+        yield _arm(figure, clothes, side, cell_m)
+        if clothes.trouser_cut == "short":
+            yield _shank(figure, clothes, side, cell_m)
+        yield from _shoe(figure, clothes, side, cell_m)
+
+
+def _plain(colour: Rgb) -> Callable[[Array], Array]:
+    return lambda points: np.broadcast_to(np.array(colour), points.shape)
+
+
+def _box(figure: Figure, low: tuple[float, float, float], high: tuple[float, float, float]) -> tuple[Array, Array]:
+    """A box given for the generic figure, widened for this one."""
+    grow = figure.size * max(1.0, figure.body.girth) * 1.12
+    middle = (np.array(low) + np.array(high)) / 2
+    half = (np.array(high) - np.array(low)) / 2
+    return middle * figure.size - half * grow, middle * figure.size + half * grow
+
+
+def _around(points: Array, margin: float) -> tuple[Array, Array]:
+    return points.min(axis=0) - margin, points.max(axis=0) + margin
+
+
+def _head(figure: Figure, clothes: Clothes, cell_m: float) -> Iterator[Piece]:
+    k = figure.body.scale("head")
+    origin = figure.origins["head"]
+    collar = figure.point("torso", (0.0, 0.405, 0.0))[1]
+    low = origin + k * np.array([-0.16, -0.12, -0.16])
+    high = origin + k * np.array([0.16, 0.29, 0.16])
+    low[1] = collar - 0.02 * k
+
+    def skin(points: Array) -> Array:
+        return np.maximum(figure.head(points), collar - points[..., 1])
+
+    yield Piece("head", skin, low, high, 0.6 * cell_m, _plain(clothes.skin), 0.25, ("trunk",))
+    if clothes.hair_style != "bald":
+        style = clothes.hair_style
+        yield Piece(
+            "hair", lambda points: figure.hair(points, style), low - 0.03 * k, high + 0.03 * k, 0.6 * cell_m,
+            _plain(clothes.hair), 0.35, ("trunk",),
+        )  # fmt: skip
+    dark = _shade(clothes.skin, 0.55)
+    features: list[tuple[str, tuple[float, float, float], tuple[float, float, float], Rgb]] = [
+        ("mouth", (0.090, 0.068, 0.0), (0.010, 0.0065, 0.024), (dark[0], dark[1] * 0.82, dark[2] * 0.82)),
+    ]
+    for side, sign in SIDES:
+        brow = _shade(clothes.hair if clothes.hair_style != "bald" else clothes.skin, 0.6)
+        features.append((f"eye_{side}", (0.086, 0.142, sign * 0.033), (0.008, 0.0075, 0.013), (0.12, 0.09, 0.08)))
+        features.append((f"brow_{side}", (0.087, 0.163, sign * 0.034), (0.008, 0.0045, 0.018), brow))
+    for name, centre, radii, colour in features:
+        place = origin + k * np.array(centre)
+        place[0] = _front(figure, place) - 0.35 * radii[0] * k
+        ball = Ellipsoid(place, k * np.array(radii))
+        margin = k * np.array(radii) + 0.006
+        cell = k * min(radii) * 0.7
+        yield Piece(name, ball, place - margin, place + margin, cell, _plain(colour), 0.3, ("trunk",))
+
+
+def _front(figure: Figure, place: Array) -> float:
+    """Where the face's surface is in front of a point: x (m)."""
+    x = figure.origins["head"][0] + figure.body.scale("head") * np.linspace(0.03, 0.14, 221)
+    ray = np.stack([x, np.full_like(x, place[1]), np.full_like(x, place[2])], axis=1)
+    return float(x[np.flatnonzero(figure.head(ray) < 0)[-1]])
+
+
+def _shade(colour: Rgb, factor: float) -> Rgb:
+    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
+
+
+def _folds(points: Array, phase: float, depth_m: float) -> Array:
+    """Slight creases of cloth, mostly across the limb (m)."""
+    x, y, z = points[..., 0], points[..., 1], points[..., 2]
+    first = np.sin(y * 61.0 + 2.2 * np.sin(9.0 * z + phase) + 9.0 * x + phase)
+    second = np.sin(y * 37.0 - 21.0 * z + 17.0 * x + 2.0 * phase)
+    return np.asarray(depth_m * (0.6 * first + 0.4 * second))
+
+
+SLEEVE_END = {"none": 0.05, "short": 0.62}
+"""Hem of the sleeve as a share of the upper arm; long sleeves end at the wrist."""
+
+
+def _sleeve_end_y(figure: Figure, clothes: Clothes, side: str) -> float:
+    shoulder, elbow = figure.origins[f"humerus_{side}"][1], figure.origins[f"radius_{side}"][1]
+    if clothes.sleeves == "long":
+        return float(figure.point(f"radius_{side}", (0.0, -0.232, 0.0))[1])
+    return float(shoulder + SLEEVE_END[clothes.sleeves] * (elbow - shoulder))
+
+
+def _shirt(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
+    hem = figure.point("pelvis", (0.0, -0.015, 0.0))[1]
+    collar = figure.point("torso", (-0.015, 0.452, 0.0))
+    ease = clothes.shirt_ease_m * figure.size
+
+    def distance(points: Array) -> Array:
+        up = np.clip((points[..., 1] - hem) / (collar[1] - hem), 0.0, 1.0)
+        loose = ease * (1.25 - 0.85 * up**3) + 0.006 * (1.0 - up)
+        trunk = figure.trunk(points)
+        arms = []
+        for side, _ in SIDES:
+            straight = figure.straight(points, "arm", side)
+            end = _sleeve_end_y(figure, clothes, side)
+            flare = 0.35 * ease if clothes.sleeves == "short" else 0.0
+            arms.append(np.maximum(figure.arm(straight, side) - flare, end - straight[..., 1] - ease))
+        cloth = union([trunk, *arms], 0.05 * figure.size) - loose - _folds(points, clothes.fold_phase, 0.0016)
+        neckline = (points[..., 1] - collar[1]) * 0.94 + (points[..., 0] - collar[0]) * 0.34
+        return np.maximum(np.maximum(cloth, hem - points[..., 1]), neckline)
+
+    reach = [figure.bind(figure.point(f"radius_{s}", (0.0, -0.25, 0.0)), "arm", s) for s, _ in SIDES]
+    if clothes.sleeves != "long":
+        reach = [figure.bind(figure.origins[f"radius_{s}"], "arm", s) for s, _ in SIDES]
+    low, high = _box(figure, (-0.29, -0.05, -0.25), (0.11, 0.56, 0.25))
+    low, high = np.minimum(low, np.min(reach, axis=0) - 0.07), np.maximum(high, np.max(reach, axis=0) + 0.07)
+    low[1] = min(hem - 0.02, float(np.min(reach, axis=0)[1]) - 0.07)
+    return Piece("shirt", distance, low, high, cell_m, _shirt_colour(figure, clothes), 0.0, ALL_GROUPS)
+
+
+def _shirt_colour(figure: Figure, clothes: Clothes) -> Callable[[Array], Array]:
+    main, accent = np.array(clothes.shirt), np.array(clothes.shirt_accent)
+    chest = figure.point("torso", (0.0, 0.30, 0.0))[1]
+
+    def colour(points: Array) -> Array:
+        y = points[..., 1] / figure.size
+        if clothes.shirt_pattern == "hoops":
+            share = 0.5 + 0.5 * np.clip(3.0 * np.sin(y * 2 * np.pi / 0.11 + clothes.fold_phase), -1.0, 1.0)
+        elif clothes.shirt_pattern == "yoke":
+            share = np.clip((points[..., 1] - chest) / (0.012 * figure.size), 0.0, 1.0)
+        else:
+            share = np.zeros_like(y)
+        return np.asarray(main + share[..., None] * (accent - main))
+
+    return colour
+
+
+def _trousers(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
+    waist = figure.point("pelvis", (0.0, 0.055, 0.0))[1]
+    ease = clothes.trouser_ease_m * figure.size
+    end = {
+        side: float(
+            figure.origins[f"calcn_{side}"][1] + 0.035 * figure.size
+            if clothes.trouser_cut == "long"
+            else figure.origins[f"tibia_{side}"][1] + 0.03 * figure.size
+        )
+        for side, _ in SIDES
+    }
+
+    def distance(points: Array) -> Array:
+        legs = []
+        for side, _ in SIDES:
+            straight = figure.straight(points, "leg", side)
+            knee = figure.origins[f"tibia_{side}"][1]
+            below = np.clip((knee + 0.1 - straight[..., 1]) / 0.45, 0.0, 1.0)
+            loose = ease * (0.4 + 1.1 * below) if clothes.trouser_cut == "long" else ease * (0.4 + 1.3 * below) + 0.004
+            leg = figure.leg(straight, side) - loose - _folds(straight, clothes.fold_phase + 1.0, 0.0022) * below
+            legs.append(np.maximum(leg, end[side] - straight[..., 1]))
+        both = np.minimum(legs[0], legs[1])
+        cloth = union([both, figure.trunk(points) - 0.5 * ease - 0.002], 0.03 * figure.size)
+        return np.maximum(cloth, points[..., 1] - waist)
+
+    feet = [figure.bind(figure.origins[f"calcn_{s}"], "leg", s) for s, _ in SIDES]
+    knees = [figure.bind(figure.origins[f"tibia_{s}"], "leg", s) for s, _ in SIDES]
+    lower = np.array(feet if clothes.trouser_cut == "long" else knees)
+    low, high = _box(figure, (-0.28, -0.20, -0.23), (0.09, 0.08, 0.23))
+    low, high = np.minimum(low, lower.min(axis=0) - 0.11), np.maximum(high, lower.max(axis=0) + 0.11)
+    groups = ("trunk", "leg_r", "leg_l")
+    return Piece("trousers", distance, low, high, cell_m, _plain(clothes.trousers), 0.0, groups)
+
+
+def _arm(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
+    """Skin from under the sleeve to the fingertips."""
+    radius = f"radius_{side}"
+    top = _sleeve_end_y(figure, clothes, side) + 0.035 * figure.size
+    bare = clothes.sleeves == "none"
+    if bare:
+        top = float(figure.origins[f"humerus_{side}"][1]) + 0.03 * figure.size
+
+    def distance(points: Array) -> Array:
+        straight = figure.straight(points, "arm", side)
+        shape = union([figure.arm(straight, side), figure.hand(straight, side)], 0.016 * figure.size)
+        return np.maximum(shape, straight[..., 1] - top)
+
+    ends = np.stack([
+        figure.bind(np.array([figure.origins[radius][0], top, figure.origins[f"humerus_{side}"][2]]), "arm", side),
+        figure.bind(figure.point(radius, (0.0, -0.43, 0.0)), "arm", side),
+    ])  # fmt: skip
+    low, high = _around(ends, 0.085 * figure.size * max(1.0, figure.body.girth))
+    return Piece(f"arm_{side}", distance, low, high, 0.62 * cell_m, _plain(clothes.skin), 0.2, (f"arm_{side}",))
+
+
+def _shank(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
+    """Skin of the lower leg under short trousers, with a sock's end hidden in the shoe."""
+    knee = figure.origins[f"tibia_{side}"][1]
+    top = knee + 0.09 * figure.size
+    bottom = float(figure.origins[f"calcn_{side}"][1] + 0.02 * figure.size)
+
+    def distance(points: Array) -> Array:
+        straight = figure.straight(points, "leg", side)
+        ends = np.maximum(straight[..., 1] - top, bottom - straight[..., 1])
+        return np.maximum(figure.leg(straight, side), ends)
+
+    hip = figure.origins[f"tibia_{side}"]
+    ends = np.stack([
+        figure.bind(np.array([hip[0], top, hip[2]]), "leg", side),
+        figure.bind(np.array([hip[0], bottom, hip[2]]), "leg", side),
+    ])  # fmt: skip
+    low, high = _around(ends, 0.10 * figure.size * max(1.0, figure.body.girth))
+    sock = figure.origins[f"calcn_{side}"][1] + 0.115 * figure.size
+    skin, white = np.array(clothes.skin), np.array([0.88, 0.88, 0.87])
+
+    def colour(points: Array) -> Array:
+        y = figure.straight(points, "leg", side)[..., 1:2]
+        return np.asarray(np.where(y > sock, skin, white))
+
+    return Piece(f"shank_{side}", distance, low, high, 0.8 * cell_m, colour, 0.15, (f"leg_{side}",))
+
+
+def _shoe(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Iterator[Piece]:
+    k = figure.body.scale(f"calcn_{side}")
+    corners = figure.origins[f"calcn_{side}"] + k * np.array(
+        [[x, y, z] for x in (-0.05, 0.275) for y in (-0.045, 0.075) for z in (-0.075, 0.075)]
+    )
+    low, high = _around(figure.bind(corners, "leg", side), 0.0)
+    for name, shape, colour in (
+        ("shoe", figure.shoe, clothes.shoes),
+        ("sole", figure.outsole, clothes.soles),
+    ):
+
+        def distance(points: Array, shape: Callable[[Array, str], Array] = shape) -> Array:
+            return shape(figure.straight(points, "leg", side), side)
+
+        yield Piece(
+            f"{name}_{side}", distance, low, high, 0.6 * cell_m, _plain(colour), 0.3, (f"leg_{side}",), is_shoe=True
+        )

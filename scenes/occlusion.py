@@ -1,0 +1,200 @@
+"""Which keypoints a camera sees: rays against the pictured body and the room.
+
+Each body part is the convex hull of its pictured, dressed mesh, and moves with
+its bone in a pybullet world without physics. A keypoint inside flesh, as joint
+centres are, is not hidden by the flesh around it, but by everything else:
+other limbs, the far side of its own trunk or head, the room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, TracebackType
+
+import numpy as np
+import pybullet
+from numpy.typing import NDArray
+
+from farm.sampling.anatomy import KEYPOINTS
+from scenes.body import BONES, BodyMesh
+from scenes.cameras import Camera
+from scenes.room import RoomBox
+from scenes.surface import Array
+
+OUTSIDE, OCCLUDED, VISIBLE = 0, 1, 2
+
+_HULL_POINTS = 400
+_WALL_M = 0.1
+_MAX_RAYS = 8192
+"""Rays in one call (pybullet refuses more than 16384)."""
+
+
+def _own_flesh() -> dict[str, tuple[tuple[str, ...], float]]:
+    own: dict[str, tuple[tuple[str, ...], float]] = {
+        "nose": (("head",), 0.05),
+        "pelvis": (("pelvis", "femur_r", "femur_l", "torso"), 0.26),
+        "neck": (("torso", "head"), 0.16),
+        "mid_trunk": (("torso", "pelvis"), 0.26),
+    }
+    for side, word in (("r", "right"), ("l", "left")):
+        own |= {
+            f"{word}_eye": (("head",), 0.05),
+            f"{word}_ear": (("head",), 0.06),
+            f"{word}_shoulder": ((f"humerus_{side}", "torso"), 0.15),
+            f"{word}_elbow": ((f"humerus_{side}", f"radius_{side}"), 0.10),
+            f"{word}_wrist": ((f"radius_{side}",), 0.08),
+            f"{word}_hip": (("pelvis", f"femur_{side}", "torso"), 0.19),
+            f"{word}_knee": ((f"femur_{side}", f"tibia_{side}"), 0.13),
+            f"{word}_ankle": ((f"tibia_{side}", f"calcn_{side}"), 0.11),
+            f"{word}_heel": ((f"calcn_{side}", f"tibia_{side}"), 0.11),
+            f"{word}_big_toe": ((f"calcn_{side}", f"toes_{side}"), 0.07),
+        }
+    return own
+
+
+OWN_FLESH: Mapping[str, tuple[tuple[str, ...], float]] = MappingProxyType(
+    {name: _own_flesh()[name] for name in KEYPOINTS}
+)
+"""Of each keypoint: the parts around it, and how deep (m, generic body) it may lie beneath their surface."""
+
+
+class OcclusionWorld:
+    """One dressed person's hulls in a room; close it (or use `with`) to free pybullet's memory."""
+
+    def __init__(self, mesh: BodyMesh, box: RoomBox, *, size: float = 1.0) -> None:
+        """Args:
+        size: Stature relative to the generic body; scales the depths of `OWN_FLESH`.
+        """
+        self._client = pybullet.connect(pybullet.DIRECT)
+        self._size = size
+        self._bones: list[int] = []
+        self._body_of: dict[int, str] = {}
+        owner = np.argmax(mesh.weights, axis=1)
+        bone_from_bind = np.linalg.inv(mesh.bind)
+        for number, bone in enumerate(BONES):
+            points = mesh.vertices[owner == number]
+            if len(points) < 4:
+                continue
+            local = points @ bone_from_bind[number, :3, :3].T + bone_from_bind[number, :3, 3]
+            self._body_of[self._add_hull(_extreme(local))] = bone
+            self._bones.append(number)
+        self._hulls = tuple(self._body_of)
+        for centre, half in _walls(box):
+            shape = pybullet.createCollisionShape(
+                pybullet.GEOM_BOX, halfExtents=half, physicsClientId=self._client
+            )
+            pybullet.createMultiBody(0, shape, basePosition=centre, physicsClientId=self._client)
+
+    def __enter__(self) -> OcclusionWorld:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the pybullet world; a second call does nothing."""
+        if self._client >= 0:
+            pybullet.disconnect(physicsClientId=self._client)
+            self._client = -1
+
+    def visibility(self, bones: Array, keypoints: Array, cameras: Sequence[Camera]) -> list[NDArray[np.uint8]]:
+        """What each camera sees of each keypoint.
+
+        Args:
+            bones: `[F, J, 4, 4]` world from bone (`scenes.body.bone_transforms`).
+            keypoints: `[F, K, 3]` m, order of `KEYPOINTS`.
+
+        Returns:
+            One `[F, K]` array for each camera: 0 outside the picture, 1 occluded, 2 visible.
+        """
+        rotations = _quaternions_xyzw(bones[:, self._bones, :3, :3])
+        hidden = np.zeros((len(cameras), *keypoints.shape[:2]), dtype=bool)
+        for frame in range(len(bones)):
+            for row, hull in enumerate(self._hulls):
+                place = bones[frame, self._bones[row], :3, 3]
+                pybullet.resetBasePositionAndOrientation(
+                    hull, place.tolist(), rotations[frame, row].tolist(), physicsClientId=self._client
+                )
+            pybullet.performCollisionDetection(physicsClientId=self._client)
+            eyes = np.stack([camera.world_from_camera[frame, :3, 3] for camera in cameras])
+            hidden[:, frame] = self._hidden(eyes, keypoints[frame])
+        result = []
+        for camera, covered in zip(cameras, hidden, strict=True):
+            pixels, depth = camera.project(keypoints)
+            width, height = camera.image_size
+            with np.errstate(invalid="ignore"):
+                inside = (
+                    (depth > 0)
+                    & (pixels[..., 0] >= -0.5) & (pixels[..., 0] < width - 0.5)
+                    & (pixels[..., 1] >= -0.5) & (pixels[..., 1] < height - 0.5)
+                )  # fmt: skip
+            result.append(np.where(inside, np.where(covered, OCCLUDED, VISIBLE), OUTSIDE).astype(np.uint8))
+        return result
+
+    def _hidden(self, eyes: Array, keypoints: Array) -> NDArray[np.bool_]:
+        """Whether something lies between each eye `[V, 3]` and each keypoint `[K, 3]`: `[V, K]`."""
+        start = np.repeat(eyes, len(keypoints), axis=0)
+        end = np.tile(keypoints, (len(eyes), 1))
+        length = np.linalg.norm(end - start, axis=1)
+        hidden = np.zeros(len(start), dtype=bool)
+        for first in range(0, len(start), _MAX_RAYS):
+            last = min(first + _MAX_RAYS, len(start))
+            hits = pybullet.rayTestBatch(
+                start[first:last].tolist(), end[first:last].tolist(), numThreads=1, physicsClientId=self._client
+            )
+            for ray, (hit, _, fraction, _, _) in enumerate(hits, start=first):
+                if hit < 0:
+                    continue
+                flesh, reach = OWN_FLESH[KEYPOINTS[ray % len(keypoints)]]
+                depth = (1.0 - fraction) * length[ray]
+                allowed = reach * self._size if self._body_of.get(hit, "room") in flesh else 0.005
+                hidden[ray] = depth > allowed
+        return hidden.reshape(len(eyes), len(keypoints))
+
+    def _add_hull(self, points: Array) -> int:
+        shape = pybullet.createCollisionShape(
+            pybullet.GEOM_MESH, vertices=points.tolist(), physicsClientId=self._client
+        )
+        if shape < 0:
+            raise RuntimeError(f"pybullet refused a hull of {len(points)} points")
+        return int(pybullet.createMultiBody(0, shape, physicsClientId=self._client))
+
+
+def _extreme(points: Array) -> Array:
+    """At most `_HULL_POINTS` points: those farthest along evenly spread directions (a close inner hull)."""
+    number = np.arange(_HULL_POINTS)
+    y = 1 - 2 * (number + 0.5) / _HULL_POINTS
+    turn = number * np.pi * (3 - np.sqrt(5.0))
+    ring = np.sqrt(1 - y * y)
+    directions = np.stack([ring * np.cos(turn), y, ring * np.sin(turn)], axis=1)
+    return np.asarray(points[np.unique(np.argmax(points @ directions.T, axis=0))])
+
+
+def _walls(box: RoomBox) -> list[tuple[list[float], list[float]]]:
+    """Centre and half extents of the four walls."""
+    middle_x, middle_z, h = (box.x0 + box.x1) / 2, (box.z0 + box.z1) / 2, box.height / 2
+    half_x, half_z = (box.x1 - box.x0) / 2, (box.z1 - box.z0) / 2
+    t = _WALL_M / 2
+    return [
+        ([box.x0 - t, h, middle_z], [t, h, half_z]),
+        ([box.x1 + t, h, middle_z], [t, h, half_z]),
+        ([middle_x, h, box.z0 - t], [half_x, h, t]),
+        ([middle_x, h, box.z1 + t], [half_x, h, t]),
+    ]
+
+
+def _quaternions_xyzw(rotation: Array) -> Array:
+    """Unit quaternions in pybullet's order from rotation matrices `[..., 3, 3]`."""
+    m = rotation
+    w = np.sqrt(np.maximum(0.0, 1 + m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2])) / 2
+    x = np.sqrt(np.maximum(0.0, 1 + m[..., 0, 0] - m[..., 1, 1] - m[..., 2, 2])) / 2
+    y = np.sqrt(np.maximum(0.0, 1 - m[..., 0, 0] + m[..., 1, 1] - m[..., 2, 2])) / 2
+    z = np.sqrt(np.maximum(0.0, 1 - m[..., 0, 0] - m[..., 1, 1] + m[..., 2, 2])) / 2
+    x = np.copysign(x, m[..., 2, 1] - m[..., 1, 2])
+    y = np.copysign(y, m[..., 0, 2] - m[..., 2, 0])
+    z = np.copysign(z, m[..., 1, 0] - m[..., 0, 1])
+    return np.stack([x, y, z, w], axis=-1)
+
+

@@ -1,0 +1,194 @@
+"""Films a walk: poses the person for each picture, draws every view, and labels what each camera sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farm.config import Campaign
+from farm.gait.keypoints import mtp_centre
+from farm.gait.resample import body_pose_at
+from farm.records import FrameSet, GaitLabels, GaitParameters, Trajectory, ViewFrames
+from farm.sampling.anatomy import BODIES, Anatomy
+from farm.seeds import Stream, generator
+from scenes.body import PARTS, BodyMesh, Skin, body_mesh, bone_transforms
+from scenes.cameras import Camera, place_camera
+from scenes.figure import Figure
+from scenes.occlusion import OcclusionWorld
+from scenes.parameters import SceneParameters, scene_parameters_rand
+from scenes.room import RoomBox, room_box, room_panels
+from scenes.surface import Array
+from workers.render.raster import Raster
+
+MESH_CELL_M = 0.020
+"""Fineness of the mesh for pictures up to 384 pixels high, where a pixel is 1 cm or more of the person; finer above."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything that is fixed before the first picture: person, room, cameras, poses.
+
+    Attributes:
+        bones: `[F, J, 4, 4]` world from bone.
+    """
+
+    scene: SceneParameters
+    figure: Figure
+    mesh: BodyMesh
+    box: RoomBox
+    cameras: tuple[Camera, ...]
+    bones: Array
+
+
+def film(
+    campaign: Campaign, parameters: GaitParameters, body: Anatomy, trajectory: Trajectory, labels: GaitLabels
+) -> FrameSet:
+    """All pictures and picture labels of one walk, by the campaign's `pictures`.
+
+    The same campaign and sample give the same bytes with the same GL driver.
+
+    Raises:
+        MissingDependencyError: Pictures are wanted and there is no EGL (`rgb: none`, without masks, needs none).
+    """
+    stage = set_stage(campaign, parameters, body, trajectory, labels)
+    wanted = campaign.pictures
+    frames, views = labels.n_frames, len(stage.cameras)
+    width, height = wanted.image_size
+    draws_rgb = wanted.rgb != "none"
+    rgb = np.zeros((views, frames, height, width, 3), np.uint8) if draws_rgb else None
+    mask = np.zeros((views, frames, height, width), np.uint8) if wanted.mask else None
+    depth = np.zeros((views, frames, height, width), np.uint16) if wanted.depth else None
+    boxes = np.full((views, frames, 4), np.nan, np.float32)
+    skin = Skin(stage.mesh)
+    raster = _raster(campaign, stage) if draws_rgb or wanted.mask or wanted.depth else None
+    intrinsics = np.stack([camera.intrinsics for camera in stage.cameras])
+    try:
+        for frame in range(frames):
+            vertices, normals = skin.pose(stage.bones[frame])
+            poses = np.stack([camera.world_from_camera[frame] for camera in stage.cameras])
+            boxes[:, frame] = _bounding_boxes(vertices, poses, intrinsics, wanted.image_size)
+            if raster is None:
+                continue
+            pictures = raster.draw(
+                vertices, normals, poses, intrinsics, feet=_feet(stage, frame),
+                rgb=draws_rgb, mask=wanted.mask, depth=wanted.depth,
+            )  # fmt: skip
+            if rgb is not None and pictures.rgb is not None:
+                rgb[:, frame] = pictures.rgb
+            if mask is not None and pictures.mask is not None:
+                mask[:, frame] = pictures.mask
+            if depth is not None and pictures.depth_m is not None:
+                depth[:, frame] = np.minimum(np.round(pictures.depth_m * 1000.0), 65535).astype(np.uint16)
+    finally:
+        if raster is not None:
+            raster.close()
+    with OcclusionWorld(stage.mesh, stage.box, size=stage.figure.size) as world:
+        visibility = world.visibility(stage.bones, labels.keypoints_3d, stage.cameras)
+    return FrameSet(
+        frame_rate_hz=labels.frame_rate_hz,
+        parts=PARTS,
+        views=tuple(
+            ViewFrames(
+                view=camera.name,
+                image_size=camera.image_size,
+                keypoints_2d=camera.project(labels.keypoints_3d)[0].astype(np.float32),
+                visibility=visibility[number],
+                world_from_camera=camera.world_from_camera,
+                intrinsics=camera.intrinsics,
+                bbox=boxes[number],
+                rgb=None if rgb is None else rgb[number],
+                mask=None if mask is None else mask[number],
+                depth=None if depth is None else depth[number],
+            )
+            for number, camera in enumerate(stage.cameras)
+        ),
+        scene=stage.scene.record(),
+    )
+
+
+def set_stage(
+    campaign: Campaign, parameters: GaitParameters, body: Anatomy, trajectory: Trajectory, labels: GaitLabels
+) -> Stage:
+    """Draw the scene of this sample, dress the person, and place room and cameras around the walk."""
+    scene = scene_parameters_rand(
+        generator(campaign.seed, Stream.SCENE, parameters.sample_id),
+        generator(campaign.seed, Stream.CAMERAS, parameters.sample_id),
+        views=campaign.pictures.views,
+        sex=parameters.sex,
+        age_years=parameters.age_years,
+    )
+    figure = Figure(body, parameters.sex)
+    height = campaign.pictures.image_size[1]
+    mesh = body_mesh(figure, scene.clothes, cell_m=MESH_CELL_M if height <= 384 else max(0.010, MESH_CELL_M * 384 / height))
+    pose = body_pose_at(trajectory, labels.frame_time)
+    bones = bone_transforms(body, pose, trajectory.bodies)
+    outline = _outline(figure, mesh, bones)
+    pelvis = bones[:, BODIES.index("pelvis"), :3, 3]
+    cameras = tuple(
+        place_camera(
+            draw, outline=outline, pelvis=pelvis, frame_rate_hz=labels.frame_rate_hz,
+            image_size=campaign.pictures.image_size,
+        )
+        for draw in scene.cameras
+    )  # fmt: skip
+    places = np.concatenate([outline.reshape(-1, 3), *(camera.world_from_camera[:, :3, 3] for camera in cameras)])
+    return Stage(scene, figure, mesh, room_box(scene.room, places=places), cameras, bones)
+
+
+def _raster(campaign: Campaign, stage: Stage) -> Raster:
+    return Raster(
+        room_panels(stage.scene.room, stage.box),
+        stage.mesh,
+        stage.scene.light,
+        image_size=campaign.pictures.image_size,
+        views=len(stage.cameras),
+        shadows=campaign.pictures.shadows,
+    )
+
+
+def _outline(figure: Figure, mesh: BodyMesh, bones: Array) -> Array:
+    """Points that bound the person in every picture: `[F, P, 3]` m, a few extreme ones of each bone."""
+    owner = np.argmax(mesh.weights, axis=1)
+    bone_from_bind = np.linalg.inv(mesh.bind)
+    points = []
+    for bone in np.unique(owner):
+        mine = mesh.vertices[owner == bone] @ bone_from_bind[bone, :3, :3].T + bone_from_bind[bone, :3, 3]
+        extreme = np.unique(np.concatenate([mine.argmin(axis=0), mine.argmax(axis=0)]))
+        points.append(np.einsum("fij,pj->fpi", bones[:, bone, :3, :3], mine[extreme]) + bones[:, None, bone, :3, 3])
+    return np.concatenate(points, axis=1)
+
+
+def _bounding_boxes(
+    vertices: NDArray[np.float32], poses: Array, intrinsics: Array, image_size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """x0 y0 x1 y1 of the person's mesh in each view, cut to the picture: `[C, 4]`; NaN where nothing is in it."""
+    boxes = np.full((len(poses), 4), np.nan, np.float32)
+    for view, (pose, matrix) in enumerate(zip(poses, intrinsics, strict=True)):
+        turn = pose[:3, :3].astype(np.float32)
+        local = (vertices - pose[:3, 3].astype(np.float32)) @ turn
+        ahead = local[:, 2] > 0.05
+        if not ahead.any():
+            continue
+        local = local[ahead]
+        x = local[:, 0] / local[:, 2] * matrix[0, 0] + matrix[0, 2]
+        y = local[:, 1] / local[:, 2] * matrix[1, 1] + matrix[1, 2]
+        box = np.array([x.min(), y.min(), x.max(), y.max()])
+        limit = np.array([image_size[0] - 0.5, image_size[1] - 0.5] * 2)
+        if np.all(box[:2] < limit[:2]) and np.all(box[2:] > -0.5):
+            boxes[view] = np.clip(box, -0.5, limit)
+    return boxes
+
+
+def _feet(stage: Stage, frame: int) -> Array:
+    """Heels and balls of both feet on the sole, for the dark where they meet the floor: `[4, 3]` m."""
+    points = []
+    for side in "rl":
+        foot = stage.bones[frame, BODIES.index(f"calcn_{side}")]
+        ball = mtp_centre(stage.figure.body, side)
+        heel = ball * np.array([0.12, 1.0, 1.0])
+        points += [foot[:3, :3] @ station + foot[:3, 3] for station in (heel, ball)]
+    feet = np.stack(points)
+    feet[:, 1] = np.maximum(feet[:, 1], 0.0)
+    return feet
