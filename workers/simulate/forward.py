@@ -29,8 +29,9 @@ from workers.simulate.record import replay
 CONTROL_STEP_S = 0.005
 """200 Hz: the shortest sensory delay of the controller."""
 
-INTEGRATION_STEP_S = CONTROL_STEP_S / 3
-"""SemiExplicitEuler2 at 1.67 ms: see docs/physics.md for the error against a tight reference."""
+INTEGRATION_STEP_S = CONTROL_STEP_S / 5
+"""SemiExplicitEuler2 at 1 ms: see docs/physics.md for the error against a tight reference. At 1.67 ms the
+contact force of the light feet chatters with half a body weight."""
 
 FALLEN_PELVIS_HEIGHT = 0.68
 """Below this share of its height in the initial pose the pelvis has dropped for good (Song & Geyer 2015 stop at a fall too)."""
