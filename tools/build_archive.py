@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from search_controllers import body
+from search_controllers import person, with_gains
 
 from farm.config import QualityLimits
 from farm.control.reflex import GAIN_NAMES
@@ -38,7 +38,7 @@ def confirm(path: Path) -> tuple[dict[str, Any] | None, str]:
     """The archive row of one search result, or why it stays out."""
     found = json.loads(path.read_text())
     job = found["job"]
-    parameters = body(job, np.array(found["gains"]))
+    parameters = with_gains(person(job), np.array(found["gains"]))
     walk = simulate(parameters, seed=0, duration_s=10.0, budget_s=120.0)
     person = anatomy(parameters)
     labels = gait_labels(walk, person, frame_rate_hz=30.0)

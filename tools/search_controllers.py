@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import multiprocessing
 import sys
 from pathlib import Path
@@ -22,43 +23,67 @@ import numpy as np
 import yaml
 
 from farm.control.reflex import GAIN_NAMES
-from farm.records import MUSCLE_GROUPS, MUSCLES, GaitParameters
+from farm.control.similarity import rescale_gains
+from farm.records import GaitParameters
+from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M, anatomy
+from farm.sampling.conditions import impair
 from workers.simulate.forward import Walk
 from workers.simulate.score import Aim, cost
 
 
-def body(job: dict[str, Any], gains: np.ndarray, sample_id: int = 0) -> GaitParameters:
-    """The job's person with candidate gains (`[37]` for both legs, or `[74]` right then left)."""
+GENERIC = GaitParameters(stature_m=GENERIC_STATURE_M, mass_kg=GENERIC_MASS_KG)
+_GENERIC_LEG_M = anatomy(GENERIC).leg_length_m
+
+
+def person(job: dict[str, Any], variant: dict[str, Any] | None = None, *, number: int = 0) -> GaitParameters:
+    """One of the job's people, with the condition's effect on the muscles and without gains.
+
+    Args:
+        variant: Fields of GaitParameters that differ from the generic man; `strength` is one factor for all muscles.
+    """
+    fields = dict(variant or {})
+    general_strength = fields.pop("strength", 1.0)
+    effect = impair(job.get("condition", "healthy"), job.get("severity", 0.0), job.get("side", "none"))
+    base = dataclasses.replace(
+        GENERIC,
+        sample_id=number,
+        condition=job.get("condition", "healthy"),
+        severity=job.get("severity", 0.0),
+        side=job.get("side", "none"),
+        strength=general_strength * effect.strength,
+        fiber_length=effect.fiber_length,
+        deactivation_time_s=GENERIC.deactivation_time_s * effect.deactivation,
+        neural_delay_scale=effect.delay,
+        **fields,
+    )
+    ratio = anatomy(base).leg_length_m / _GENERIC_LEG_M
+    return dataclasses.replace(base, target_speed_m_s=job["speed_m_s"] * math.sqrt(ratio))
+
+
+def with_gains(someone: GaitParameters, gains: np.ndarray) -> GaitParameters:
+    """The same person with candidate gains (`[37]` for both legs, or `[74]` right then left), scaled to their size."""
     legs = gains.reshape(-1, len(GAIN_NAMES))
     legs = legs if len(legs) == 2 else np.repeat(legs, 2, axis=0)
-    fields = dict(job.get("body", {}))
-    for key in ("strength", "fiber_length"):
-        values = np.ones(len(MUSCLES))
-        for name, value in fields.pop(key, {}).items():
-            if name in MUSCLE_GROUPS:
-                name = (f"{name}_r", f"{name}_l")
-            for muscle in [name] if isinstance(name, str) else name:
-                values[MUSCLES.index(muscle)] = value
-        fields[key] = values
-    return GaitParameters(
-        sample_id=sample_id, target_speed_m_s=job["speed_m_s"], reflex_gain_names=GAIN_NAMES, reflex_gains=legs, **fields
-    )
+    legs = rescale_gains(legs, leg_length_ratio=anatomy(someone).leg_length_m / _GENERIC_LEG_M)
+    return dataclasses.replace(someone, reflex_gain_names=GAIN_NAMES, reflex_gains=legs)
 
 
 def evaluate(task: tuple[dict[str, Any], np.ndarray]) -> tuple[float, dict[str, float]]:
+    """Cost of one candidate: the mean over the job's people; nobody may fall."""
     job, gains = task
-    aim = Aim(speed_m_s=job["speed_m_s"], **job.get("aim", {}))
+    people = job.get("people", [{}])
     total: dict[str, float] = {}
-    sizes = job.get("bodies", [{}])
-    for index, change in enumerate(sizes):
-        person = dataclasses.replace(body(job, gains, sample_id=index), **change)
-        walk = Walk(person, seed=0)
+    for number, variant in enumerate(people):
+        someone = with_gains(person(job, variant, number=number), gains)
+        aim = Aim(speed_m_s=someone.target_speed_m_s, **job.get("aim", {}))
+        walk = Walk(someone, seed=0)
         rollout = walk.run(duration_s=aim.duration_s, budget_s=60.0)
-        value, terms = cost(rollout, walk.description.coordinate_names, aim)
+        _, terms = cost(rollout, walk.description.coordinate_names, aim)
         for name, part in terms.items():
-            total[name] = total.get(name, 0.0) + part / len(sizes)
-        if rollout.end != "completed" and index + 1 < len(sizes):
-            total["fall"] = total.get("fall", 0.0) + 100.0 * (len(sizes) - 1 - index) / len(sizes)
+            total[name] = total.get(name, 0.0) + part / len(people)
+        if rollout.end != "completed":
+            # Who falls first ends the trial: those after count as fallen at once, which is cheap to know.
+            total["fall"] += 140.0 * (len(people) - 1 - number) / len(people)
             break
     return sum(total.values()), total
 
