@@ -1,0 +1,94 @@
+"""Tables and progress bars about datasets, for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from farm.dataset.pull import PullReport
+from farm.dataset.verify import VerifyReport
+
+MAX_FAULTS = 50
+"""Faults shown one by one; `--json` has them all."""
+
+
+@contextmanager
+def progress_bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for as long as the block runs; what it gives takes the number of steps done and in all."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def show_info(summary: dict[str, Any], console: Console) -> None:
+    """A dataset's identity, progress and content."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    planned = f" of {summary['n_shards_planned']}" if "n_shards_planned" in summary else ""
+    made = summary["n_gaits"] + summary["n_rejected"]
+    asked = f", {made} of {summary['n_samples_asked']} samples made" if "n_samples_asked" in summary else ""
+    rows = [
+        ("dataset", f"{summary['name']}  {summary['dataset_id']}"),
+        ("where", summary["uri"]),
+        ("format", f"version {summary['format_version']}, created {summary['created']}, seed {summary['seed']}"),
+        ("license", summary["license"]),
+        ("gaits", f"{summary['n_gaits']} ({summary['duration_s']:.0f} s of walking), {summary['n_rejected']} rejected"),
+        ("shards", f"{summary['n_shards']}{planned}{asked}"),
+        ("size", decimal(summary["n_bytes"])),
+        ("views", ", ".join(summary["views"]) or "none"),
+        ("conditions", _counts(summary["conditions"])),
+        ("rejections", _counts(summary["rejections"])),
+        ("software", ", ".join(f"{name} {version}" for name, version in _versions(summary["software"]))),
+    ]
+    if summary["selection"]:
+        rows.insert(1, ("part of", f"{summary['selection']['dataset_id']}, where {summary['selection']['where']!r}"))
+    for name, value in rows:
+        table.add_row(Text(name, style="bold"), Text(str(value)))
+    console.print(table)
+    if summary["ranges"]:
+        ranges = Table("column", "min", "median", "max", box=None, padding=(0, 2, 0, 0))
+        for name, span in summary["ranges"].items():
+            ranges.add_row(name, *(f"{span[key]:.3g}" for key in ("min", "median", "max")))
+        console.print(ranges)
+
+
+def show_verification(report: VerifyReport, console: Console) -> None:
+    """Every fault (up to a page), and the verdict."""
+    for fault in report.faults[:MAX_FAULTS]:
+        console.print(Text.assemble(("fault ", "bold red"), (f"{fault.where}: ", "bold"), fault.what), soft_wrap=True)
+    if len(report.faults) > MAX_FAULTS:
+        console.print(f"... and {len(report.faults) - MAX_FAULTS} more; --json lists them all")
+    looked = "every byte" if report.thorough else "sizes and metadata"
+    verdict = ("sound", "bold green") if report.sound else (f"{len(report.faults)} faults", "bold red")
+    size = f"{report.n_objects} objects, {decimal(report.n_bytes)}"
+    counts = f"{report.n_gaits} gaits in {report.n_shards} shards, {size}"
+    console.print(Text.assemble(verdict, f": {counts}; {looked} checked"), soft_wrap=True)
+    if report.n_garbage:
+        console.print(
+            f"{report.n_garbage} objects ({decimal(report.garbage_bytes)}) belong to no commit: "
+            "left by interrupted attempts, harmless",
+            soft_wrap=True,
+        )
+
+
+def show_pull(report: PullReport, console: Console) -> None:
+    """What lies at the destination now."""
+    before = f" ({report.n_shards_before} were there before)" if report.n_shards_before else ""
+    counts = f"{report.n_gaits} gaits in {report.n_shards} shards{before}, {decimal(report.n_bytes)}"
+    console.print(Text.assemble(("pulled ", "bold green"), f"{counts}, to {report.uri}"), soft_wrap=True)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def _versions(software: dict[str, str]) -> list[tuple[str, str]]:
+    """Versions in full, hashes by their first digits."""
+    return [(name, value[:12] if name.endswith("sha256") else value) for name, value in software.items()]
