@@ -12,9 +12,8 @@ from urllib.parse import unquote, urlsplit
 from farm.errors import StorageError
 from farm.storage.contract import Probe, Storage, StoredObject, validate_key
 from farm.storage.file import FileStorage
-from farm.storage.s3 import S3Storage
 
-__all__ = ["FileStorage", "Probe", "S3Storage", "Storage", "StoredObject", "open_storage", "validate_key"]
+__all__ = ["FileStorage", "Probe", "Storage", "StoredObject", "open_storage", "validate_key"]
 
 _ALLOWED = "give a path, file:///path or s3://bucket/prefix"
 
@@ -41,6 +40,7 @@ def open_storage(uri: str, *, endpoint_url: str | None = None) -> Storage:
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile instead"
         )
     if parts.scheme == "s3":
+        from farm.storage.s3 import S3Storage  # here, because boto3 takes half a second to import
         return S3Storage(parts.netloc, _prefix(uri, parts.netloc), endpoint_url=endpoint_url)
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost"):

@@ -26,6 +26,7 @@ _CAUSES = {
     errno.EACCES: "permission denied; change the permissions or choose another place",
     errno.EPERM: "the file system does not permit it; change the permissions or choose another place",
     errno.ENOTDIR: "a file stands where a folder is needed; choose another place",
+    errno.EEXIST: "a file stands where a folder is needed; choose another place",
     errno.EISDIR: "a folder stands where a file is needed; choose another place",
     errno.ENAMETOOLONG: "the path is too long for this file system; choose a shorter one",
     errno.EIO: "the disk reports an input/output error; check the disk",
