@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,8 @@ INITIAL_SPEED_FACTOR = 1.15
 
 INITIAL_ACTIVATION = 0.05
 
+MakeManager = Callable[[osim.Model, osim.State], osim.Manager]
+
 
 @dataclass(frozen=True)
 class Rollout:
@@ -99,13 +102,15 @@ class Walk:
     Args:
         parameters: Body, muscles and reflex gains.
         seed: Campaign seed; with the sample id it fixes the motor noise.
+        manager: Makes the integrator; only studies of the integration give another than the farm's.
     """
 
-    def __init__(self, parameters: GaitParameters, *, seed: int) -> None:
+    def __init__(self, parameters: GaitParameters, *, seed: int, manager: MakeManager | None = None) -> None:
         self.parameters = parameters
         self.description: ModelDescription = describe(parameters)
         self.model = build(self.description, name=f"gaitfarm_{parameters.sample_id}")
         self._seed = seed
+        self._make_manager = manager or farm_manager
         self._weight_n = self.description.anatomy.mass_kg * GRAVITY_M_S2
         self._at = {name: i for i, name in enumerate(self.description.coordinate_names)}
         self._handles = self._start()
@@ -168,7 +173,7 @@ class Walk:
         """Integrate until `duration_s`, a fall, a divergence, or the wall-clock budget."""
         began = time.monotonic()
         state = self._handles.state
-        manager = _manager(self.model, state)
+        manager = self._make_manager(self.model, state)
         steps = round(duration_s / CONTROL_STEP_S)
         noise = _motor_noise(self.parameters, self._seed, steps + 1)
         vector = osim.Vector(self.model.getNumControls(), 0.0)
@@ -277,7 +282,8 @@ def simulate(parameters: GaitParameters, *, seed: int, duration_s: float, budget
     return replay(walk.model, walk.description, rollout)
 
 
-def _manager(model: osim.Model, state: osim.State) -> osim.Manager:
+def farm_manager(model: osim.Model, state: osim.State) -> osim.Manager:
+    """The farm's integrator, ready at `state`."""
     manager = osim.Manager(model)
     manager.setIntegratorMethod(osim.Manager.IntegratorMethod_SemiExplicitEuler2)
     manager.setIntegratorFixedStepSize(INTEGRATION_STEP_S)
