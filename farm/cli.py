@@ -44,6 +44,7 @@ EXTRA_OF_MODULE = {
     "cma": "farm",
     "ray": "farm",
     "torch": "train",
+    "safetensors": "train",
     "pyarrow": "train",
 }
 """Importable name -> the extra of pyproject.toml that brings it."""
@@ -310,6 +311,91 @@ def pull(
         typer.echo(json.dumps(dataclasses.asdict(report), indent=1))
     else:
         show_pull(report, OUT_CONSOLE)
+
+
+@app.command()
+def train(
+    uri: Annotated[str, typer.Argument(help="The dataset to learn from: path, file:// or s3://bucket/prefix.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for estimator, test table and checkpoints; on a cluster, one that all machines see.",
+                     show_default=False),
+    ],
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="How often to go through the dataset.")] = 12,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Batches in an epoch; else by the dataset's size.", show_default=False)
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips in a batch of one worker.")] = 48,
+    time_budget: Annotated[
+        float | None, typer.Option(min=1.0, help="End after so many seconds of training.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, order, augmentation and weights.")] = 1,
+    width: Annotated[int, typer.Option(min=8, max=1024, help="Channels of the network; 64 suits a CPU.")] = 64,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    gpu: Annotated[
+        bool | None, typer.Option("--gpu/--cpu", help="One GPU for each worker, or none; else by what is there.",
+                                  show_default=False)
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
+    ] = None,
+    endpoint_url: EndpointUrl = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Train an estimator of gait parameters from 2D keypoints on a dataset, and test it on gaits held out of it."""
+    from workers.train.loop import train as train_estimator
+
+    summary = train_estimator(
+        uri,
+        out,
+        endpoint_url=endpoint_url,
+        workers=workers,
+        epochs=epochs,
+        steps=steps,
+        time_budget_s=time_budget,
+        batch_size=batch_size,
+        seed=seed,
+        width=width,
+        resume=resume,
+        use_gpu=gpu,
+        address=address,
+        console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
+    )
+    if as_json:
+        typer.echo(json.dumps(summary.as_json(), indent=1))
+    else:
+        OUT_CONSOLE.print(f"estimator: {summary.checkpoint}", highlight=False, soft_wrap=True)
+        OUT_CONSOLE.print(f"use it:    gaitfarm predict {out} KEYPOINTS.npz", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def predict(
+    checkpoint: Annotated[Path, typer.Argument(help="The --out folder of `gaitfarm train`, or the file in it.")],
+    keypoints: Annotated[
+        list[Path],
+        typer.Argument(help="One .npz or many, each with keypoints_2d [F,17,2] in pixels (COCO-17), fps and "
+                            "image_size (width, height); visibility or confidence [F,17] if you have it."),
+    ],
+) -> None:  # fmt: skip
+    """Estimate gait parameters from anybody's keypoints: one JSON line for each file.
+
+    gait_speed in m/s, step_length and step_width in m, step_time in s, cadence in
+    steps/min. A file that cannot be read is named on stderr, the others are
+    answered, and the exit code is 2.
+    """
+    from workers.train.predict import load_model, predict_file
+
+    model = load_model(checkpoint)
+    faults = 0
+    for path in keypoints:
+        try:
+            typer.echo(json.dumps(predict_file(model, path)))
+        except UserError as error:
+            _say_error(str(error))
+            faults += 1
+    if faults:
+        raise typer.Exit(2)
 
 
 @app.command()
