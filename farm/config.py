@@ -16,6 +16,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from farm.errors import CampaignError
+from farm.records import Side
+from farm.sampling.conditions import CONDITIONS
 
 SHIPPED_CAMPAIGNS = ("demo", "healthy", "conditions")
 SAMPLE_RATE_HZ = 100.0
@@ -59,7 +61,29 @@ class ConditionShare(Frozen):
     condition: str
     weight: float = Field(1.0, gt=0.0)
     severity: _range(0.0, 1.0) = (0.0, 1.0)  # type: ignore[valid-type]
-    side: tuple[Literal["none", "right", "left", "both"], ...] = Field(("right", "left", "both"), min_length=1)
+    side: tuple[Side, ...] = Field((), description="sides to draw from; empty: all that the condition can affect")
+
+    @field_validator("condition")
+    @classmethod
+    def _known_condition(cls, value: str) -> str:
+        if value not in CONDITIONS:
+            close = difflib.get_close_matches(value, CONDITIONS, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ValueError(f"there is no such condition; {hint}known: {', '.join(CONDITIONS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _possible_sides(self) -> ConditionShare:
+        possible = CONDITIONS[self.condition].sides
+        wrong = [side for side in self.side if side not in possible]
+        if wrong:
+            raise ValueError(f"{self.condition} cannot affect side {wrong[0]!r}; possible: {', '.join(possible)}")
+        return self
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides to draw from, resolved."""
+        return self.side or CONDITIONS[self.condition].sides
 
 
 class Simulation(Frozen):
@@ -160,7 +184,7 @@ class Campaign(Frozen):
     samples: int = Field(ge=1, le=100_000_000)
     gaits_per_shard: int = Field(8, ge=1, le=4096)
     population: Population = Population()
-    conditions: tuple[ConditionShare, ...] = Field((ConditionShare(condition="healthy", side=("none",)),), min_length=1)
+    conditions: tuple[ConditionShare, ...] = Field((ConditionShare(condition="healthy"),), min_length=1)
     target_speed_m_s: _range(0.3, 2.2) = (0.8, 1.6)  # type: ignore[valid-type]
     simulation: Simulation = Simulation()
     pictures: Pictures = Pictures()

@@ -85,11 +85,22 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     )
 
 
+def check_drawable(campaign: Campaign) -> None:
+    """Refuse, before any work, a campaign that asks for people for whom no controller is known.
+
+    Raises:
+        CampaignError: Naming the condition, the side, and what the archive has.
+    """
+    for share in campaign.conditions:
+        for side in share.sides:
+            nearest(share.condition, share.severity[0], side, campaign.target_speed_m_s[0], 0.9)
+
+
 def _condition_rand(campaign: Campaign, rng: np.random.Generator) -> tuple[ConditionShare, float, Side]:
     weights = np.array([share.weight for share in campaign.conditions])
     share = campaign.conditions[int(rng.choice(len(weights), p=weights / weights.sum()))]
     severity = float(rng.uniform(*share.severity))
-    side = share.side[int(rng.integers(len(share.side)))]
+    side = share.sides[int(rng.integers(len(share.sides)))]
     return share, severity if side != "none" else 0.0, side
 
 

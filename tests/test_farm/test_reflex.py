@@ -1,0 +1,126 @@
+"""The reflex controller's laws: bounds, mirror symmetry, delays, phases."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from farm.control.archive import archive, nearest
+from farm.control.reflex import (
+    BASE_STIMULATION,
+    GAIN_NAMES,
+    HIP_DELAY_S,
+    LEG_SENSES,
+    SENSES,
+    DelayLine,
+    LegGains,
+    ReflexController,
+)
+from farm.errors import CampaignError
+from farm.records import MUSCLE_GROUPS, MUSCLES
+
+STEP_S = 0.005
+GAINS = LegGains.from_normalised(archive()[0].gains[0])
+OTHER = LegGains.from_normalised(archive()[0].gains[0] * 1.1)
+
+standing = np.zeros(len(SENSES))
+for _side in "rl":
+    standing[SENSES.index(f"load_{_side}")] = 0.5
+    standing[SENSES.index(f"phi_hip_{_side}")] = math.pi
+    standing[SENSES.index(f"phi_knee_{_side}")] = math.pi - 0.1
+    standing[SENSES.index(f"phi_ankle_{_side}")] = math.pi / 2
+
+any_senses = hnp.arrays(float, (12, len(SENSES)), elements=st.floats(-4.0, 4.0))
+
+
+def exchanged(senses: np.ndarray) -> np.ndarray:
+    legs = len(LEG_SENSES)
+    return np.concatenate([senses[:4], senses[4 + legs :], senses[4 : 4 + legs]])
+
+
+@settings(max_examples=40, deadline=None)
+@given(any_senses)
+def test_stimulations_stay_between_the_base_and_one(sequence: np.ndarray) -> None:
+    controller = ReflexController((GAINS, OTHER), STEP_S)
+    for senses in sequence:
+        stimulation = np.array(controller.step(senses))
+        assert stimulation.shape == (len(MUSCLES),)
+        assert stimulation.min() >= BASE_STIMULATION
+        assert stimulation.max() <= 1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(any_senses)
+def test_exchanging_the_legs_exchanges_the_muscles(sequence: np.ndarray) -> None:
+    one, mirrored = ReflexController((GAINS, OTHER), STEP_S), ReflexController((OTHER, GAINS), STEP_S)
+    count = len(MUSCLE_GROUPS)
+    for senses in sequence:
+        trailing = senses[[4 + 1, 4 + len(LEG_SENSES) + 1]]
+        if trailing[0] == trailing[1]:  # a tie in double support goes to the left leg
+            continue
+        ours, theirs = one.step(senses), mirrored.step(exchanged(senses))
+        if abs(_lead(senses)) > 1e-9:
+            assert ours[:count] == pytest.approx(theirs[count:])
+            assert ours[count:] == pytest.approx(theirs[:count])
+
+
+def _lead(senses: np.ndarray) -> float:
+    """How much more the right leg trails than the left, against each one's own target."""
+    alpha = [senses[4 + i * len(LEG_SENSES) + 1] - 0.5 * senses[4 + i * len(LEG_SENSES) + 3] for i in (0, 1)]
+    target = [g.values["c0"] - g.values["cv"] * senses[3] for g in (GAINS, OTHER)]
+    return float((alpha[0] - target[0]) - (alpha[1] - target[1]))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5, 2.0])
+def test_a_signal_arrives_after_its_delay(scale: float) -> None:
+    line = DelayLine(STEP_S, scale)
+    silent = np.zeros(len(SENSES))
+    loud = np.ones(len(SENSES))
+    line.push(silent)
+    arrived = [line.push(loud).copy() for _ in range(12)]
+    for name, delay in (("pelvis_pitch", HIP_DELAY_S), ("phi_knee_r", 0.010), ("phi_ankle_l", 0.020)):
+        column = SENSES.index(name)
+        steps = delay * scale / STEP_S
+        for i, vector in enumerate(arrived):
+            expected = min(max(i + 1 - steps, 0.0), 1.0)
+            assert vector[column] == pytest.approx(expected), (name, i)
+
+
+def test_a_loaded_calf_calls_for_more_calf_and_only_in_stance() -> None:
+    def soleus(load: float) -> float:
+        controller = ReflexController((GAINS, GAINS), STEP_S)
+        senses = standing.copy()
+        senses[SENSES.index("load_r")] = load
+        senses[SENSES.index("force_soleus_r")] = 0.5
+        for _ in range(10):
+            out = controller.step(senses)
+        return out[MUSCLES.index("soleus_r")]
+
+    assert soleus(0.9) > BASE_STIMULATION + 0.05
+    assert soleus(0.0) == pytest.approx(BASE_STIMULATION)
+
+
+def test_gains_of_the_wrong_number_are_refused() -> None:
+    with pytest.raises(ValueError, match="37 finite reflex gains, got 3"):
+        LegGains.from_normalised([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="finite"):
+        LegGains.from_normalised([math.nan] * len(GAIN_NAMES))
+
+
+def test_the_archive_offers_the_walker_that_is_most_like() -> None:
+    rows = [row for row in archive() if row.condition == "healthy"]
+    for row in rows:
+        found = nearest("healthy", 0.0, "none", row.speed_m_s, row.leg_length_m)[0]
+        assert found.speed_m_s == pytest.approx(row.speed_m_s, abs=1e-9)
+    with pytest.raises(CampaignError, match="no walker for condition 'levitation'"):
+        nearest("levitation", 0.0, "none", 1.0, 0.9)
+
+
+def test_names_in_the_archive_are_unique() -> None:
+    names = [row.name for row in archive()]
+    assert len(names) == len(set(names))
