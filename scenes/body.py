@@ -31,6 +31,8 @@ _GROUP_SOFTNESS_M = 0.022
 _KNEE, _ELBOW, _ANKLE, _LUMBAR, _NECK = 0.065, 0.045, 0.040, 0.080, 0.045
 """Half lengths (m) over which the skin blends from one body to the next."""
 
+_LIMB_OF = {"femur": "leg", "tibia": "leg", "calcn": "leg", "humerus": "arm", "radius": "arm"}
+
 SOLE_CLEARANCE_M = 0.0005
 """Shoes are soft: what the contact's depth would press below the floor is flattened to just above it."""
 
@@ -99,7 +101,7 @@ def bind_pose(figure: Figure) -> Array:
     for number, bone in enumerate(BONES):
         side = bone[-1]
         name = f"calcn_{side}" if bone.startswith("toes") else bone
-        limb = "leg" if name[:-2] in ("femur", "tibia", "calcn") else "arm" if name[:-2] in ("humerus", "radius") else ""
+        limb = _LIMB_OF.get(name[:-2], "")
         origin = figure.origins[name]
         if limb:
             bind[number, :3, :3] = figure.limb_axes(limb, side)[1]
@@ -220,4 +222,3 @@ def _arm_chain(figure: Figure, straight: Array, side: str) -> tuple[list[tuple[s
     root = smooth_step(-(shoulder + 0.05 * size), -(shoulder - 0.05 * size), -y)
     forearm = smooth_step(-(elbow + _ELBOW * size), -(elbow - _ELBOW * size), -y)
     return [(f"humerus_{side}", 1.0 - forearm), (f"radius_{side}", forearm)], root
-

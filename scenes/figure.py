@@ -13,6 +13,7 @@ from that of another.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,9 +50,10 @@ _SHANK = (
     (1.02, 0.037, 0.031, -0.004, 0.000, 0.3),
 )
 _UPPER_ARM = (
-    (-0.16, 0.030, 0.024, 0.000, -0.006, 0.6),
-    (-0.04, 0.053, 0.044, 0.000, -0.001, 0.8),
-    (0.10, 0.056, 0.048, 0.001, 0.002, 0.9),
+    (-0.12, 0.024, 0.018, 0.000, -0.012, 0.6),
+    (-0.06, 0.042, 0.034, 0.000, -0.009, 0.8),
+    (0.04, 0.053, 0.045, 0.000, -0.003, 0.8),
+    (0.14, 0.055, 0.047, 0.001, 0.000, 0.9),
     (0.32, 0.050, 0.044, 0.002, 0.001, 1.0),
     (0.62, 0.046, 0.041, 0.002, 0.000, 0.9),
     (0.90, 0.041, 0.037, -0.001, 0.000, 0.6),
@@ -77,20 +79,22 @@ _TORSO = (
     (0.180, 0.105, 0.147, 0.008, 0.0, 1.5),
     (0.270, 0.114, 0.160, -0.004, 0.0, 1.2),
     (0.330, 0.110, 0.164, -0.011, 0.0, 1.0),
-    (0.375, 0.094, 0.160, -0.016, 0.0, 0.9),
-    (0.410, 0.076, 0.126, -0.020, 0.0, 0.7),
-    (0.440, 0.060, 0.078, -0.018, 0.0, 0.5),
-    (0.465, 0.052, 0.052, -0.015, 0.0, 0.4),
+    (0.375, 0.094, 0.150, -0.016, 0.0, 0.9),
+    (0.410, 0.078, 0.112, -0.020, 0.0, 0.7),
+    (0.440, 0.066, 0.080, -0.020, 0.0, 0.5),
+    (0.475, 0.058, 0.060, -0.017, 0.0, 0.4),
 )
 HEEL_X_M, TOE_X_M = -0.032, 0.258
 """Ends of the shoe in generic `calcn` axes."""
 
-FEMALE_FACTORS = {"depth": 0.96, "waist": 0.89, "chest": 0.92, "hips": 1.05, "arm": 0.86, "neck": 0.86, "shoulder": 0.88}
+FEMALE_FACTORS = {
+    "depth": 0.94, "waist": 0.84, "chest": 0.90, "hips": 1.08, "arm": 0.84, "neck": 0.86, "shoulder": 0.86,
+}  # fmt: skip
 """Female over male cross sections at equal stature (ratios of ANSUR II medians)."""
 
 WRIST_GENERIC_M = 0.24
 HEEL_BEVEL_X_M, HEEL_BEVEL_RADIUS_M = 0.012, 0.042
-"""The shoe's heel edge is round like the physics' heel sphere, so that it rolls at foot strike instead of digging in."""
+"""The shoe's heel edge is round like the physics' heel sphere, so that it rolls at foot strike and does not dig in."""
 
 
 def smooth_step(low: float, high: float, value: Array) -> Array:
@@ -162,7 +166,7 @@ class Figure:
         return (points - pivot) @ turn.T + pivot
 
     def _tube(
-        self, rows: list[tuple[Array, tuple[float, ...]]], side: float, factor: tuple[float, float] = (1.0, 1.0)
+        self, rows: Sequence[tuple[Array, tuple[float, ...]]], side: float, factor: tuple[float, float] = (1.0, 1.0)
     ) -> Loft:
         """A loft through (point of the bone line, table row) pairs."""
         ordered = sorted(rows, key=lambda row: float(row[0][1]))
@@ -264,9 +268,7 @@ class Figure:
         pelvis, torso = self.origins["pelvis"], self.origins["torso"]
         levels = [pelvis[1] - 0.10, pelvis[1], torso[1] + 0.09, torso[1] + 0.28, torso[1] + 0.38, torso[1] + 0.5]
         f = FEMALE_FACTORS
-        breadth = np.interp(
-            loft.y, levels, [f["hips"], f["hips"], f["waist"], f["chest"], f["shoulder"], f["neck"]]
-        )
+        breadth = np.interp(loft.y, levels, [f["hips"], f["hips"], f["waist"], f["chest"], f["shoulder"], f["neck"]])
         depth = np.interp(loft.y, levels, [1.0, 1.0, f["waist"] + 0.03, f["depth"] - 0.04, f["shoulder"], f["neck"]])
         return Loft(loft.y, loft.radius_x * depth, loft.radius_z * breadth, loft.centre_x, loft.centre_z)
 
@@ -277,9 +279,9 @@ class Figure:
         slim = FEMALE_FACTORS["shoulder"] if self._female else 1.0
         for side, sign in SIDES:
             shoulder = self.origins[f"humerus_{side}"]
-            base = self.point("torso", (-0.025, 0.440, sign * 0.035))
-            tip = shoulder + np.array([-0.008, 0.012, -sign * 0.012]) * k
-            parts.append(RoundCone(base, tip, 0.036 * k * slim, 0.036 * k * slim)(points))
+            base = self.point("torso", (-0.028, 0.455, sign * 0.030))
+            tip = shoulder + np.array([-0.006, -0.004, -sign * 0.018]) * k
+            parts.append(RoundCone(base, tip, 0.040 * k * slim, 0.034 * k * slim)(points))
             # buttocks
             seat = self.point("pelvis", (-0.135, -0.062, sign * 0.070))
             parts.append(Ellipsoid(seat, np.array([0.074, 0.088, 0.080]) * self.width(1.0))(points))
@@ -318,11 +320,14 @@ class Figure:
         local = (points - self.origins["head"]) / k
         thickness = {"crop": 0.005, "short": 0.011, "long": 0.013, "bun": 0.008}[style]
         cap = Ellipsoid(np.array([-0.002, 0.163, 0.0]), np.array([0.097, 0.091, 0.075]) + thickness)(local)
-        # hairline: from the forehead back and down past the ear to the nape
-        forehead, slope = np.array([0.066, 0.205]), np.array([0.62, 0.78])
-        below = (local[..., 0] - forehead[0]) * slope[0] - (local[..., 1] - forehead[1]) * slope[1]
-        nape = (0.075 if style != "crop" else 0.09) - local[..., 1]
-        shape = np.maximum(np.maximum(cap, below), nape)
+        x, y, z = local[..., 0], local[..., 1], local[..., 2]
+        strands = np.sin(85.0 * z + 4.0 * np.sin(38.0 * y)) * np.sin(70.0 * x + 55.0 * y + 3.0 * np.sin(45.0 * z))
+        cap = cap - 0.22 * thickness * strands
+        # hairline: from the forehead back past the temple, down before the ear, around it, and across the nape
+        below = (x - 0.070) * 0.80 - (y - 0.215) * 0.60 + 0.004 * np.sin(120.0 * z)
+        ear = np.where(x > -0.030, 0.122 - y, -1.0)
+        nape = (0.065 if style != "crop" else 0.085) - y
+        shape = np.maximum.reduce([cap, below, ear, nape])
         if style == "long":
             back = Loft(
                 y=np.array([-0.075, -0.03, 0.05, 0.13, 0.18]),
@@ -331,10 +336,11 @@ class Figure:
                 centre_x=np.array([-0.088, -0.082, -0.066, -0.050, -0.045]),
                 centre_z=np.zeros(5),
             )(local)
-            shape = union([shape, np.maximum(back, local[..., 0] - 0.004)], 0.02)
+            shape = union([shape, np.maximum(back - 0.002 * strands, x - 0.004)], 0.02)
         if style == "bun":
-            shape = union([shape, Ellipsoid(np.array([-0.118, 0.190, 0.0]), np.array([0.036, 0.036, 0.040]))(local)], 0.012)
-        return shape * k
+            knot = Ellipsoid(np.array([-0.118, 0.190, 0.0]), np.array([0.036, 0.036, 0.040]))(local)
+            shape = union([shape, knot], 0.012)
+        return np.asarray(shape * k)
 
     def shoe(self, points: Array, side: str) -> Array:
         """Distance to a shoe's upper; straight axes."""
@@ -360,7 +366,7 @@ class Figure:
         return float(self.point(f"calcn_{side}", (0.0, SOLE_Y_M, 0.0))[1])
 
     def _foot_width(self, along: Array) -> tuple[Array, Array]:
-        """Half breadth of the shoe and medial offset of its middle line, at generic metres ahead of the heel's origin."""
+        """Half breadth of the shoe and medial offset of its middle line, generic metres ahead of the heel's origin."""
         x = np.array([HEEL_X_M, -0.026, -0.012, 0.03, 0.09, 0.15, MTP_X_M + 0.005, 0.215, 0.240, 0.253, TOE_X_M])
         half = np.array([0.002, 0.018, 0.030, 0.034, 0.034, 0.044, 0.048, 0.044, 0.033, 0.017, 0.002])
         middle = np.array([0.0, 0.0, 0.0, 0.0, -0.002, -0.002, 0.0, 0.006, 0.012, 0.014, 0.014])
@@ -395,4 +401,4 @@ class Figure:
         rho = ((np.abs(middle) / half) ** 2.6 + (up / height) ** 2.6) ** (1 / 2.6)
         across = (rho - 1.0) * np.minimum(half, height)
         ends = np.maximum(HEEL_X_M - local[..., 0], local[..., 0] - TOE_X_M)
-        return np.maximum(across, ends) * k
+        return np.asarray(np.maximum(across, ends) * k)

@@ -81,7 +81,7 @@ def _head(figure: Figure, clothes: Clothes, cell_m: float) -> Iterator[Piece]:
     low[1] = collar - 0.02 * k
 
     def skin(points: Array) -> Array:
-        return np.maximum(figure.head(points), collar - points[..., 1])
+        return np.asarray(np.maximum(figure.head(points), collar - points[..., 1]))
 
     yield Piece("head", skin, low, high, 0.6 * cell_m, _plain(clothes.skin), 0.25, ("trunk",))
     if clothes.hair_style != "bald":
@@ -126,7 +126,7 @@ def _folds(points: Array, phase: float, depth_m: float) -> Array:
     return np.asarray(depth_m * (0.6 * first + 0.4 * second))
 
 
-SLEEVE_END = {"none": 0.05, "short": 0.62}
+SLEEVE_END = {"cap": 0.24, "short": 0.62}
 """Hem of the sleeve as a share of the upper arm; long sleeves end at the wrist."""
 
 
@@ -139,8 +139,8 @@ def _sleeve_end_y(figure: Figure, clothes: Clothes, side: str) -> float:
 
 def _shirt(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
     hem = figure.point("pelvis", (0.0, -0.015, 0.0))[1]
-    collar = figure.point("torso", (-0.015, 0.452, 0.0))
-    ease = clothes.shirt_ease_m * figure.size
+    collar = figure.point("torso", (-0.015, 0.466, 0.0))
+    ease = clothes.shirt_ease_m * figure.size * (0.7 if figure.sex == "female" else 1.0)
 
     def distance(points: Array) -> Array:
         up = np.clip((points[..., 1] - hem) / (collar[1] - hem), 0.0, 1.0)
@@ -154,7 +154,7 @@ def _shirt(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
             arms.append(np.maximum(figure.arm(straight, side) - flare, end - straight[..., 1] - ease))
         cloth = union([trunk, *arms], 0.05 * figure.size) - loose - _folds(points, clothes.fold_phase, 0.0016)
         neckline = (points[..., 1] - collar[1]) * 0.94 + (points[..., 0] - collar[0]) * 0.34
-        return np.maximum(np.maximum(cloth, hem - points[..., 1]), neckline)
+        return np.asarray(np.maximum.reduce([cloth, hem - points[..., 1], neckline]))
 
     reach = [figure.bind(figure.point(f"radius_{s}", (0.0, -0.25, 0.0)), "arm", s) for s, _ in SIDES]
     if clothes.sleeves != "long":
@@ -205,7 +205,7 @@ def _trousers(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
             legs.append(np.maximum(leg, end[side] - straight[..., 1]))
         both = np.minimum(legs[0], legs[1])
         cloth = union([both, figure.trunk(points) - 0.5 * ease - 0.002], 0.03 * figure.size)
-        return np.maximum(cloth, points[..., 1] - waist)
+        return np.asarray(np.maximum(cloth, points[..., 1] - waist))
 
     feet = [figure.bind(figure.origins[f"calcn_{s}"], "leg", s) for s, _ in SIDES]
     knees = [figure.bind(figure.origins[f"tibia_{s}"], "leg", s) for s, _ in SIDES]
@@ -220,14 +220,11 @@ def _arm(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
     """Skin from under the sleeve to the fingertips."""
     radius = f"radius_{side}"
     top = _sleeve_end_y(figure, clothes, side) + 0.035 * figure.size
-    bare = clothes.sleeves == "none"
-    if bare:
-        top = float(figure.origins[f"humerus_{side}"][1]) + 0.03 * figure.size
 
     def distance(points: Array) -> Array:
         straight = figure.straight(points, "arm", side)
         shape = union([figure.arm(straight, side), figure.hand(straight, side)], 0.016 * figure.size)
-        return np.maximum(shape, straight[..., 1] - top)
+        return np.asarray(np.maximum(shape, straight[..., 1] - top))
 
     ends = np.stack([
         figure.bind(np.array([figure.origins[radius][0], top, figure.origins[f"humerus_{side}"][2]]), "arm", side),
@@ -246,7 +243,7 @@ def _shank(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
     def distance(points: Array) -> Array:
         straight = figure.straight(points, "leg", side)
         ends = np.maximum(straight[..., 1] - top, bottom - straight[..., 1])
-        return np.maximum(figure.leg(straight, side), ends)
+        return np.asarray(np.maximum(figure.leg(straight, side), ends))
 
     hip = figure.origins[f"tibia_{side}"]
     ends = np.stack([

@@ -80,9 +80,7 @@ class OcclusionWorld:
             self._bones.append(number)
         self._hulls = tuple(self._body_of)
         for centre, half in _walls(box):
-            shape = pybullet.createCollisionShape(
-                pybullet.GEOM_BOX, halfExtents=half, physicsClientId=self._client
-            )
+            shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, physicsClientId=self._client)
             pybullet.createMultiBody(0, shape, basePosition=centre, physicsClientId=self._client)
 
     def __enter__(self) -> OcclusionWorld:
@@ -196,5 +194,3 @@ def _quaternions_xyzw(rotation: Array) -> Array:
     y = np.copysign(y, m[..., 0, 2] - m[..., 2, 0])
     z = np.copysign(z, m[..., 1, 0] - m[..., 0, 1])
     return np.stack([x, y, z, w], axis=-1)
-
-

@@ -20,7 +20,7 @@ Rgb = tuple[float, float, float]
 """sRGB, 0 to 1."""
 
 HairStyle = Literal["bald", "crop", "short", "long", "bun"]
-SleeveCut = Literal["short", "long", "none"]
+SleeveCut = Literal["short", "long", "cap"]
 TrouserCut = Literal["long", "short"]
 ShirtPattern = Literal["plain", "hoops", "yoke"]
 FloorKind = Literal["tiles", "planks", "vinyl", "mat"]
@@ -29,6 +29,9 @@ MONK_SKIN_TONES: tuple[str, ...] = (
     "f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420",
 )  # fmt: skip
 """The ten tones of the Monk Skin Tone scale (Monk 2019, skintone.google), drawn uniformly."""
+
+_PALE_SKIN = np.array([0.93, 0.82, 0.76])
+"""Swatches are flat patches on white; pale skin under a lamp would look like plaster without these factors."""
 
 _HAIR_COLOURS: tuple[str, ...] = ("17120f", "2b1d14", "4a2f1c", "6e4a2a", "9a7040", "b9b3ac", "8a8680")
 _GREY_HAIR: tuple[str, ...] = ("b9b3ac", "d8d4cf", "8a8680")
@@ -144,7 +147,8 @@ class SceneParameters:
 
     def record(self) -> dict[str, Any]:
         """As plain values, for the dataset's index."""
-        drawn = {key: asdict(value) for key, value in (("clothes", self.clothes), ("room", self.room), ("light", self.light))}
+        looks = {"clothes": self.clothes, "room": self.room, "light": self.light}
+        drawn = {key: asdict(value) for key, value in looks.items()}
         cameras = {
             camera.view.name: {key: value for key, value in vars(camera).items() if key != "view"}
             for camera in self.cameras
@@ -185,7 +189,8 @@ def scene_parameters_rand(
 def _pick(rng: np.random.Generator, codes: Sequence[str], spread: float = 0.02) -> Rgb:
     """One of some colours, slightly varied."""
     base = np.array(rgb(codes[int(rng.integers(len(codes)))]))
-    varied = np.clip(base + rng.normal(0.0, spread, 3), 0.02, 0.98)
+    lighter = rng.normal(0.0, 1.5 * spread)  # brightness varies more than hue
+    varied = np.clip(base + lighter + rng.normal(0.0, 0.4 * spread, 3), 0.02, 0.98)
     return (float(varied[0]), float(varied[1]), float(varied[2]))
 
 
@@ -197,7 +202,8 @@ def _choose(rng: np.random.Generator, shares: dict[Any, float]) -> Any:
 
 def _cloth_colour_rand(rng: np.random.Generator) -> Rgb:
     """A shirt's colour: any hue, mostly muted, sometimes white or dark."""
-    value = float(rng.choice([rng.uniform(0.15, 0.35), rng.uniform(0.4, 0.75), rng.uniform(0.82, 0.93)], p=[0.25, 0.5, 0.25]))
+    values = [rng.uniform(0.15, 0.35), rng.uniform(0.4, 0.75), rng.uniform(0.82, 0.93)]
+    value = float(rng.choice(values, p=[0.25, 0.5, 0.25]))
     saturation = float(rng.uniform(0.05, 0.75) * (1.0 if value < 0.8 else 0.4))
     return colorsys.hsv_to_rgb(float(rng.uniform()), saturation, value)
 
@@ -210,7 +216,8 @@ def _clothes_rand(rng: np.random.Generator, sex: Sex, age_years: float) -> Cloth
         styles = {"long": 0.45, "bun": 0.25, "short": 0.28, "crop": 0.02}
     else:
         styles = {"short": 0.55, "crop": 0.28, "bald": 0.12, "long": 0.05}
-    skin = np.clip(np.array(rgb(MONK_SKIN_TONES[tone])) * rng.uniform(0.94, 1.03), 0.0, 1.0)
+    swatch = np.array(rgb(MONK_SKIN_TONES[tone]))
+    skin = swatch * (1.0 - swatch.mean() * (1.0 - _PALE_SKIN)) * rng.uniform(0.95, 1.03)
     return Clothes(
         skin=(float(skin[0]), float(skin[1]), float(skin[2])),
         hair=_pick(rng, _GREY_HAIR if grey else dark_hair),
@@ -218,7 +225,7 @@ def _clothes_rand(rng: np.random.Generator, sex: Sex, age_years: float) -> Cloth
         shirt=_cloth_colour_rand(rng),
         shirt_accent=_cloth_colour_rand(rng),
         shirt_pattern=_choose(rng, {"plain": 0.6, "hoops": 0.25, "yoke": 0.15}),
-        sleeves=_choose(rng, {"short": 0.6, "long": 0.3, "none": 0.1}),
+        sleeves=_choose(rng, {"short": 0.6, "long": 0.3, "cap": 0.1}),
         shirt_ease_m=float(rng.uniform(0.008, 0.020)),
         trousers=_pick(rng, _TROUSER_COLOURS, 0.03),
         trouser_cut=_choose(rng, {"long": 0.72, "short": 0.28}),

@@ -99,7 +99,7 @@ class _Quads:
         rows, columns = u.shape
         number = np.arange(rows * columns).reshape(rows, columns) + self._count
         quad = np.stack([number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]], axis=-1).reshape(-1, 4)
-        self.faces += [quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]]
+        self.faces += [quad[:, [0, 1, 2]].astype(np.int32), quad[:, [0, 2, 3]].astype(np.int32)]
         self.vertices.append(points.reshape(-1, 3))
         self.normals.append(np.broadcast_to(normal, points.shape).reshape(-1, 3))
         self.colours.append(tint.reshape(-1, 3))
@@ -257,9 +257,7 @@ def tile_noise(size: int, cells_x: int, cells_y: int, seed: int) -> Array:
     x0, y0 = x.astype(np.int64), y.astype(np.int64)
     fx, fy = x - x0, y - y0
     fx, fy = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy)
-    corner = [
-        [_hash((y0 + j) % cells_y, (x0 + i) % cells_x, seed) for i in (0, 1)] for j in (0, 1)
-    ]
+    corner = [[_hash((y0 + j) % cells_y, (x0 + i) % cells_x, seed) for i in (0, 1)] for j in (0, 1)]
     near = corner[0][0] * (1 - fx) + corner[0][1] * fx
     far = corner[1][0] * (1 - fx) + corner[1][1] * fx
     return np.asarray(near * (1 - fy) + far * fy)

@@ -106,10 +106,10 @@ def union(distances: Sequence[Array], softness_m: float) -> Array:
 
 def gradient(distance: Distance, points: Array) -> Array:
     """Central differences of a distance function: `[..., 3]`."""
-    columns = []
-    for axis in np.eye(3) * _GRADIENT_STEP_M:
-        columns.append((distance(points + axis) - distance(points - axis)) / (2 * _GRADIENT_STEP_M))
-    return np.stack(columns, axis=-1)
+    steps = np.eye(3) * _GRADIENT_STEP_M
+    return np.stack([distance(points + step) - distance(points - step) for step in steps], axis=-1) / (
+        2 * _GRADIENT_STEP_M
+    )
 
 
 @dataclass(frozen=True)
@@ -197,9 +197,7 @@ def _faces(inside: NDArray[np.bool_], index: NDArray[np.int32]) -> NDArray[np.in
             continue
         outward = inside[near][tuple(at.T)]
         step_b, step_c = np.eye(3, dtype=int)[b], np.eye(3, dtype=int)[c]
-        quad = np.stack(
-            [index[tuple((at - back).T)] for back in (step_b + step_c, step_c, 0 * step_b, step_b)], axis=1
-        )
+        quad = np.stack([index[tuple((at - back).T)] for back in (step_b + step_c, step_c, 0 * step_b, step_b)], axis=1)
         quad = np.where(outward[:, None], quad, quad[:, ::-1])
         triangles += [quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]]
     return np.concatenate(triangles).astype(np.int32)

@@ -152,12 +152,14 @@ def _cuda_index_of(device: int) -> int | None:
 def _import_pyrender() -> Any:
     """pyrender on EGL, with PyOpenGL's per-call error checks off (they cost a third of each picture)."""
     os.environ["PYOPENGL_PLATFORM"] = "egl"
-    os.environ.setdefault("LP_NUM_THREADS", "1")  # one llvmpipe thread for each worker: the other cores have workers too
+    os.environ.setdefault(
+        "LP_NUM_THREADS", "1"
+    )  # one llvmpipe thread for each worker: the other cores have workers too
     if not hasattr(np, "infty"):
-        np.infty = np.inf  # type: ignore[attr-defined]  # pyrender 0.1.45 still uses the name that numpy 2 dropped
+        setattr(np, "infty", np.inf)  # noqa: B010  (pyrender before 0.1.46 uses the name that numpy 2 dropped)
     try:
         import OpenGL
-        import OpenGL.EGL  # noqa: F401  (before the checks go off: its own set-up needs them)
+        import OpenGL.EGL  # before the checks go off: its own set-up needs them
 
         OpenGL.ERROR_CHECKING = False
         OpenGL.ERROR_LOGGING = False

@@ -121,10 +121,12 @@ def set_stage(
     )
     figure = Figure(body, parameters.sex)
     height = campaign.pictures.image_size[1]
-    mesh = body_mesh(figure, scene.clothes, cell_m=MESH_CELL_M if height <= 384 else max(0.010, MESH_CELL_M * 384 / height))
+    mesh = body_mesh(
+        figure, scene.clothes, cell_m=MESH_CELL_M if height <= 384 else max(0.010, MESH_CELL_M * 384 / height)
+    )
     pose = body_pose_at(trajectory, labels.frame_time)
     bones = bone_transforms(body, pose, trajectory.bodies)
-    outline = _outline(figure, mesh, bones)
+    outline = _outline(mesh, bones)
     pelvis = bones[:, BODIES.index("pelvis"), :3, 3]
     cameras = tuple(
         place_camera(
@@ -148,7 +150,7 @@ def _raster(campaign: Campaign, stage: Stage) -> Raster:
     )
 
 
-def _outline(figure: Figure, mesh: BodyMesh, bones: Array) -> Array:
+def _outline(mesh: BodyMesh, bones: Array) -> Array:
     """Points that bound the person in every picture: `[F, P, 3]` m, a few extreme ones of each bone."""
     owner = np.argmax(mesh.weights, axis=1)
     bone_from_bind = np.linalg.inv(mesh.bind)
