@@ -50,9 +50,6 @@ class ShardStore(Store):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ShardStore) and str(self) == str(other)
 
-    def __hash__(self) -> int:
-        return hash(str(self))
-
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         if key not in self._sizes:
             return None

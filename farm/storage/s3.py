@@ -202,29 +202,31 @@ class S3Storage:
 def _client(endpoint_url: str | None) -> S3Client:
     """A client that knows whether it talks to AWS; the endpoint may also come from the environment or a profile."""
     session = boto3.session.Session()
-    common = Config(
+    region = session.region_name or _DEFAULT_REGION
+    config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         max_pool_connections=MAX_CONNECTIONS,
     )
-    client: S3Client = session.client(
-        "s3", endpoint_url=endpoint_url, config=common, region_name=session.region_name or _DEFAULT_REGION
-    )
-    host = urlsplit(_checked_endpoint(client.meta.endpoint_url) or "").hostname or ""
-    if host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        return client
+    if endpoint_url is None:
+        client: S3Client = session.client("s3", config=config, region_name=region)
+        if _is_aws(client.meta.endpoint_url):
+            return client
+        endpoint_url = client.meta.endpoint_url
+    elif _is_aws(endpoint_url):
+        return session.client("s3", endpoint_url=endpoint_url, config=config, region_name=region)
     plain = Config(
         s3={"addressing_style": "path"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return session.client(
-        "s3",
-        endpoint_url=client.meta.endpoint_url,
-        config=common.merge(plain),
-        region_name=session.region_name or _DEFAULT_REGION,
-    )
+    return session.client("s3", endpoint_url=endpoint_url, config=config.merge(plain), region_name=region)
+
+
+def _is_aws(endpoint_url: str) -> bool:
+    host = urlsplit(_checked_endpoint(endpoint_url) or "").hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 def _checked_endpoint(url: str | None) -> str | None:

@@ -1,0 +1,68 @@
+"""One S3 server for all integration tests, and a bucket for each that asks for one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.integration.ceph import ACCESS_KEY, INSTALL, SECRET_KEY, CephServer
+
+_buckets = itertools.count()
+
+
+@dataclass(frozen=True)
+class S3Root:
+    """An empty bucket: give `uri` and `endpoint_url` to whatever is tested; credentials are in the environment."""
+
+    uri: str
+    endpoint_url: str
+    bucket: str
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[CephServer]:
+    """A running Ceph gateway; without the packages the test is skipped, and in CI it fails."""
+    missing = CephServer.missing_programs()
+    if missing:
+        reason = f"Ceph is not installed ({', '.join(missing)}), so S3 was not tested: {INSTALL}"
+        if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="gf-ceph-"))
+    server = CephServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def s3_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The standard credential chain sees the test user and nothing of this machine's own configuration."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def s3_root(ceph: CephServer, s3_environment: None) -> S3Root:
+    """A new, empty bucket."""
+    bucket = f"gaitfarm-test-{next(_buckets)}"
+    client = boto3.client("s3", endpoint_url=ceph.endpoint_url, region_name="us-east-1")
+    client.create_bucket(Bucket=bucket)
+    client.close()
+    return S3Root(f"s3://{bucket}/some/prefix", ceph.endpoint_url, bucket)
