@@ -144,9 +144,9 @@ def _integrate_a_pendulum() -> str:
 
 
 def _draw_a_picture() -> str:
-    from workers.render.context import probe
+    from workers.render.probe import drawn_by
 
-    return probe()
+    return drawn_by()
 
 
 def _encode_two_pictures() -> str:
