@@ -147,8 +147,7 @@ class SceneParameters:
 
     def record(self) -> dict[str, Any]:
         """As plain values, for the dataset's index."""
-        looks = {"clothes": self.clothes, "room": self.room, "light": self.light}
-        drawn = {key: asdict(value) for key, value in looks.items()}
+        drawn = {"clothes": asdict(self.clothes), "room": asdict(self.room), "light": asdict(self.light)}
         cameras = {
             camera.view.name: {key: value for key, value in vars(camera).items() if key != "view"}
             for camera in self.cameras

@@ -3,8 +3,8 @@
 pyrender's primitives and textures hold the data on the GL side; the passes are
 our own, because its renderer draws the shadow map anew for each view, reads back
 what nobody asked for, and shades each pixel physically, which a processor pays
-for dearly (`tools/bench_render.py` measures both). All views of a moment lie
-side by side in one target and come back in one read.
+for dearly (`tools/bench_render.py` measures both). Only the rectangle that the
+person and the shadow reach is drawn anew where a camera stands still.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ SHADOW_REACH_M = 1.30
 NEAR_M, FAR_M = 0.1, 80.0
 SAMPLES = 4
 """Samples for each pixel of the colour picture's edges; masks and depth have one, at the pixel's centre."""
+
+_FEET_DARK_M = 0.27
+"""How far from a foot the floor is visibly darker."""
 
 _FLOATS = 12
 _LEFT_HANDED = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -92,10 +95,7 @@ class Raster:
         self._targets = _targets(self._context, (image_size[0] * views, image_size[1]), samples)
         self._panels = [_panel_primitive(panel) for panel in panels]
         self._person = _person_primitive(mesh)
-        width, height = image_size
-        self._rgba = np.empty((height, width * views, 4), np.uint8)
-        self._ids = np.empty((height, width * views), np.uint8)
-        self._z = np.empty((height, width * views), np.float32)
+        self._backdrops: dict[int, tuple[Array, NDArray[np.uint8]]] = {}
 
     def __enter__(self) -> Raster:
         return self
@@ -146,13 +146,36 @@ class Raster:
         GL.glDisable(GL.GL_BLEND)
         GL.glEnable(GL.GL_CULL_FACE)
         GL.glCullFace(GL.GL_BACK)
+        low, high = vertices.min(axis=0).astype(float), vertices.max(axis=0).astype(float)
+        body = _corners(low - 0.01, high + 0.01)
+        reached = np.concatenate([_corners(low - _FEET_DARK_M, high + _FEET_DARK_M), _cast(body, self._light)])
         picture = ids = distance = None
         if rgb:
-            middle = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0)).astype(float)
-            picture = self._draw_colour(clip, world_from_camera[:, :3, 3], feet, self._draw_shadow(middle))
-        if mask or depth:
-            ids, distance = self._draw_parts(clip, mask, depth)
+            shadow = self._draw_shadow(0.5 * (low + high))
+            self._set_scene(world_from_camera[:, :3, 3], shadow, feet)
+            views = [
+                self._draw_view(view, clip[view], world_from_camera[view], self._window(clip[view], reached))
+                for view in range(self._views)
+            ]
+            picture = np.stack(views)
+        if mask:
+            ids = np.stack(
+                [self._draw_parts(view, clip[view], self._window(clip[view], body)) for view in range(self._views)]
+            )
+        if depth:
+            distance = np.stack([self._draw_depth(view, clip[view]) for view in range(self._views)])
         return Pictures(picture, ids, distance)
+
+    def _window(self, clip: Array, points: Array) -> tuple[int, int, int, int]:
+        """The pixels x, y, width, height (from below) that the hull of world `points` may touch in one view."""
+        width, height = self._size
+        place = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ clip.T
+        if (place[:, 3] < NEAR_M).any():
+            return 0, 0, width, height
+        pixel = (place[:, :2] / place[:, 3:] + 1.0) * 0.5 * np.array([width, height])
+        low = np.clip(np.floor(pixel.min(axis=0)).astype(int) - 2, 0, [width, height])
+        high = np.clip(np.ceil(pixel.max(axis=0)).astype(int) + 2, 0, [width, height])
+        return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
     def _draw_shadow(self, middle: Array) -> Array:
         """Fill the shadow map around `middle`; returns its `[4, 4]` texture place from world."""
@@ -165,10 +188,10 @@ class Raster:
         clip = np.eye(4)
         clip[:3, :3] = turn / SHADOW_REACH_M * np.array([[1.0], [1.0], [-1.0]])
         clip[:3, 3] = -clip[:3, :3] @ middle
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.shadow_frame)
+        GL.glViewport(0, 0, SHADOW_MAP_SIZE, SHADOW_MAP_SIZE)
+        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
         if self._shadows:
-            GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.shadow_frame)
-            GL.glViewport(0, 0, SHADOW_MAP_SIZE, SHADOW_MAP_SIZE)
-            GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
             program = self._programs["depth"]
             program.use()
             program.matrix("clip_from_world", clip)
@@ -177,85 +200,144 @@ class Raster:
         place[:3, 3] = 0.5
         return np.asarray(place @ clip)
 
-    def _draw_colour(self, clip: list[Array], eyes: Array, feet: Array, shadow: Array) -> NDArray[np.uint8]:
+    def _set_scene(self, eyes: Array, shadow: Array, feet: Array) -> None:
+        """Set what the colour programs share for this moment."""
         from OpenGL import GL
 
-        program = self._programs["lit"]
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.colour_frame)
-        GL.glClearColor(0.8, 0.8, 0.8, 1.0)
-        GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
-        program.use()
+        self._eyes = eyes
         GL.glActiveTexture(GL.GL_TEXTURE1)
         GL.glBindTexture(GL.GL_TEXTURE_2D, self._targets.shadow_texture)
         GL.glActiveTexture(GL.GL_TEXTURE0)
-        program.integer("surface", 0)
-        program.integer("shadow_map", 1)
-        program.integer("with_shadows", int(self._shadows))
-        program.matrix("shadow_from_world", shadow)
-        for name, value in _light_uniforms(self._light).items():
-            program.vector(name, value)
-        program.vectors("feet", feet)
+        light = _light_uniforms(self._light)
+        for name in ("room", "near_room", "person"):
+            program = self._programs[name]
+            program.use()
+            for key, value in light.items():
+                program.vector(key, value)
+            if name != "person":
+                program.integer("surface", 0)
+            if name != "room":
+                program.matrix("shadow_from_world", shadow)
+                program.integer("shadow_map", 1)
+        self._programs["near_room"].use()
+        self._programs["near_room"].vectors("feet", feet)
+
+    def _draw_view(self, view: int, clip: Array, pose: Array, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """One view's colours `[H, W, 3]`: the empty room, kept while the camera stands, and the window anew."""
+        from OpenGL import GL
+
         width, height = self._size
-        for view in range(self._views):
-            GL.glViewport(view * width, 0, width, height)
-            program.matrix("clip_from_world", clip[view])
-            program.vector("eye", eyes[view])
-            program.integer("is_person", 1)  # first what is near: the room behind it need not be shaded
-            program.number("wrap", 0.25)
-            program.number("gloss", 0.0)
-            self._person.draw()
-            program.integer("is_person", 0)
-            program.number("wrap", 0.0)
-            for primitive, texture in self._panels:
-                program.number("gloss", primitive.gloss)
-                texture._bind()
-                primitive.draw()
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.colour_frame)
+        GL.glViewport(view * width, 0, width, height)
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        GL.glClearColor(0.8, 0.8, 0.8, 1.0)
+        kept = self._backdrops.get(view)
+        if kept is None or not np.array_equal(kept[0], pose):
+            GL.glScissor(view * width, 0, width, height)
+            GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
+            self._draw_room("room", view, clip)
+            kept = (pose.copy(), self._read(view, (0, 0, width, height)))
+            self._backdrops[view] = kept
+        picture = kept[1].copy()
+        x, y, w, h = window
+        if w > 0 and h > 0:
+            GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.colour_frame)
+            GL.glScissor(view * width + x, y, w, h)
+            GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
+            person = self._programs["person"]
+            person.use()
+            person.matrix("clip_from_world", clip)
+            person.vector("eye", self._eyes[view])
+            self._person.draw()  # first what is near: the room behind it need not be shaded
+            self._draw_room("near_room", view, clip)
+            picture[height - y - h : height - y, x : x + w] = self._read(view, window)
+        GL.glDisable(GL.GL_SCISSOR_TEST)
+        return picture
+
+    def _draw_room(self, name: str, view: int, clip: Array) -> None:
+        program = self._programs[name]
+        program.use()
+        program.matrix("clip_from_world", clip)
+        program.vector("eye", self._eyes[view])
+        for primitive, texture in self._panels:
+            program.number("gloss", primitive.gloss)
+            texture._bind()
+            primitive.draw()
+
+    def _read(self, view: int, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """Resolve and read a window of one view's colours: `[h, w, 3]`, top row first."""
+        from OpenGL import GL
+
+        x, y, w, h = window
+        x += view * self._size[0]
         if self._targets.resolve_frame != self._targets.colour_frame:
             GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._targets.colour_frame)
             GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._targets.resolve_frame)
-            w = width * self._views
-            GL.glBlitFramebuffer(0, 0, w, height, 0, 0, w, height, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+            GL.glBlitFramebuffer(x, y, x + w, y + h, x, y, x + w, y + h, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.resolve_frame)
-        GL.glReadPixels(0, 0, width * self._views, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, self._rgba)
-        return self._split(self._rgba)[..., :3].copy()
+        pixels = np.empty((h, w, 4), np.uint8)
+        GL.glReadPixels(x, y, w, h, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
+        return pixels[::-1, :, :3]
 
-    def _draw_parts(
-        self, clip: list[Array], mask: bool, depth: bool
-    ) -> tuple[NDArray[np.uint8] | None, NDArray[np.float32] | None]:
+    def _draw_parts(self, view: int, clip: Array, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """Part ids `[H, W]` of one view. Nothing of the room stands before the person, so it is not drawn."""
         from OpenGL import GL
 
-        program = self._programs["part"]
+        width, height = self._size
+        ids = np.zeros((height, width), np.uint8)
+        x, y, w, h = window
+        if w <= 0 or h <= 0:
+            return ids
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.part_frame)
+        GL.glViewport(view * width, 0, width, height)
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        GL.glScissor(view * width + x, y, w, h)
         GL.glClearColor(0.0, 0.0, 0.0, 0.0)
         GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
         GL.glProvokingVertex(GL.GL_FIRST_VERTEX_CONVENTION)
+        program = self._programs["part"]
         program.use()
-        width, height = self._size
-        for view in range(self._views):
-            GL.glViewport(view * width, 0, width, height)
-            program.matrix("clip_from_world", clip[view])
-            program.integer("is_person", 1)
-            self._person.draw()
-            if depth:  # nothing of the room stands before the person, so the mask alone does not need it
-                program.integer("is_person", 0)
-                for primitive, _ in self._panels:
-                    primitive.draw()
-        ids = distance = None
-        if mask:
-            GL.glReadPixels(0, 0, width * self._views, height, GL.GL_RED, GL.GL_UNSIGNED_BYTE, self._ids)
-            ids = self._split(self._ids).copy()
-        if depth:
-            GL.glReadPixels(0, 0, width * self._views, height, GL.GL_DEPTH_COMPONENT, GL.GL_FLOAT, self._z)
-            z = self._split(self._z).astype(np.float64)
-            metres = 2 * NEAR_M * FAR_M / (FAR_M + NEAR_M - (2 * z - 1) * (FAR_M - NEAR_M))
-            distance = np.where(z < 1.0, metres, 0.0).astype(np.float32)
-        return ids, distance
+        program.matrix("clip_from_world", clip)
+        self._person.draw()
+        GL.glDisable(GL.GL_SCISSOR_TEST)
+        pixels = np.empty((h, w, 4), np.uint8)
+        GL.glReadPixels(view * width + x, y, w, h, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
+        ids[height - y - h : height - y, x : x + w] = pixels[::-1, :, 0]
+        return ids
 
-    def _split(self, tiles: NDArray[Any]) -> NDArray[Any]:
-        """`[H, V*W, ...]`, bottom row first, as `[V, H, W, ...]`, top row first."""
-        height, width = self._size[1], self._size[0]
-        shape = tiles[::-1].reshape(height, self._views, width, *tiles.shape[2:])
-        return np.moveaxis(shape, 1, 0)
+    def _draw_depth(self, view: int, clip: Array) -> NDArray[np.float32]:
+        """Distance along the optical axis `[H, W]` (m) of person and room; 0 where nothing is."""
+        from OpenGL import GL
+
+        width, height = self._size
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.part_frame)
+        GL.glViewport(view * width, 0, width, height)
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        GL.glScissor(view * width, 0, width, height)
+        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
+        program = self._programs["depth"]
+        program.use()
+        program.matrix("clip_from_world", clip)
+        self._person.draw()
+        for primitive, _ in self._panels:
+            primitive.draw()
+        GL.glDisable(GL.GL_SCISSOR_TEST)
+        z = np.empty((height, width), np.float32)
+        GL.glReadPixels(view * width, 0, width, height, GL.GL_DEPTH_COMPONENT, GL.GL_FLOAT, z)
+        wide = z[::-1].astype(np.float64)
+        metres = 2 * NEAR_M * FAR_M / (FAR_M + NEAR_M - (2 * wide - 1) * (FAR_M - NEAR_M))
+        return np.where(wide < 1.0, metres, 0.0).astype(np.float32)
+
+
+def _corners(low: Array, high: Array) -> Array:
+    """Corners `[8, 3]` of a box."""
+    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+
+
+def _cast(points: Array, light: Light) -> Array:
+    """Where the lamp casts `points` on the floor."""
+    direction = np.array(light.direction)
+    return np.asarray(points - np.outer(points[:, 1] / direction[1], direction))
 
 
 def _light_uniforms(light: Light) -> dict[str, Array]:
@@ -351,7 +433,9 @@ def _programs(context: GlContext) -> dict[str, Program]:
     key = id(context)
     if key not in _program_cache:
         _program_cache[key] = {
-            "lit": Program(shaders.LIT_VERTEX, shaders.LIT_FRAGMENT),
+            "room": Program(shaders.ROOM_VERTEX, shaders.ROOM_FRAGMENT),
+            "near_room": Program(shaders.ROOM_VERTEX, shaders.ROOM_SHADED_FRAGMENT),
+            "person": Program(shaders.PERSON_VERTEX, shaders.PERSON_FRAGMENT),
             "depth": Program(shaders.DEPTH_VERTEX, shaders.DEPTH_FRAGMENT),
             "part": Program(shaders.PART_VERTEX, shaders.PART_FRAGMENT),
         }
