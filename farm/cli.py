@@ -314,6 +314,40 @@ def pull(
 
 
 @app.command()
+def report(
+    uri: Annotated[str, typer.Argument(help="A dataset: path, file:// or s3://bucket/prefix.")],
+    out: Annotated[Path, typer.Option(help="Folder for page, contact sheet and films.", show_default=False)],
+    train_result: Annotated[
+        Path | None,
+        typer.Option("--train", help="The --out folder of `gaitfarm train`: adds its test table.", show_default=False),
+    ] = None,
+    run_summary: Annotated[
+        Path | None,
+        typer.Option(
+            "--summary",
+            help="What `gaitfarm generate --json` printed, in a file: adds seconds per stage.",
+            show_default=False,
+        ),
+    ] = None,
+    endpoint_url: EndpointUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a dataset: one HTML page with curves, tables and films, a contact sheet, one MP4 per view of a gait."""
+    from farm.report import write_report
+
+    with ERROR_CONSOLE.status("reading the dataset and drawing"):
+        made = write_report(uri, out, endpoint_url=endpoint_url, train_result=train_result, run_summary=run_summary)
+    if as_json:
+        typer.echo(json.dumps(made.to_dict(), indent=1))
+        return
+    OUT_CONSOLE.print(f"page:          {made.page}", highlight=False, soft_wrap=True)
+    if made.contact_sheet:
+        OUT_CONSOLE.print(f"contact sheet: {made.contact_sheet}", highlight=False, soft_wrap=True)
+    for film in made.films:
+        OUT_CONSOLE.print(f"film:          {film}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def train(
     uri: Annotated[str, typer.Argument(help="The dataset to learn from: path, file:// or s3://bucket/prefix.")],
     out: Annotated[

@@ -82,12 +82,21 @@ def contact_sheet(rows: Sequence[SheetRow]) -> bytes:
     return buffer.getvalue()
 
 
-def moments(n_frames: int, count: int = N_MOMENTS) -> NDArray[np.int64]:
-    """Indices of `count` pictures spread evenly over a gait, without its very beginning and end.
+def moments(n_frames: int, stride_frames: float | None = None, count: int = N_MOMENTS) -> NDArray[np.int64]:
+    """Indices of `count` pictures spread over a gait, without its very beginning and end.
 
-    A gait of fewer pictures shows some of them twice.
+    Each is the next share of a stride further in the gait cycle, so that no two
+    columns happen to show the same posture. A gait of fewer pictures shows some of
+    them twice.
+
+    Args:
+        stride_frames: Pictures in one stride; None if it is not known.
     """
-    return np.asarray((np.linspace(0.08, 0.92, count) * (n_frames - 1)).round(), dtype=np.int64)
+    at = np.linspace(0.08, 0.92, count) * (n_frames - 1)
+    if stride_frames:
+        share = np.arange(count) / count
+        at = ((at / stride_frames - share).round() + share) * stride_frames
+    return np.asarray(np.clip(at.round(), 0, n_frames - 1), dtype=np.int64)
 
 
 def sheet_row(
@@ -97,9 +106,10 @@ def sheet_row(
     sample_id = int(row["sample_id"])
     pictures: dict[str, Pictures] = {}
     chosen = np.empty(0, dtype=np.int64)
+    stride_frames = float(row.get("stride_time") or 0.0) * frame_rate_hz
     for view in views:
         film = frames(sample_id, view)
-        chosen = moments(len(film))
+        chosen = moments(len(film), stride_frames)
         pictures[view] = film[chosen]
     return SheetRow(f"gait {sample_id}", describe(row), (chosen / frame_rate_hz).tolist(), pictures)
 

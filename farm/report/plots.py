@@ -114,6 +114,7 @@ def distributions(data: ReportData) -> bytes:
         groups = [values[finite & (condition == each)] for each in data.conditions]
         axis.hist(groups, bins=bins.tolist(), stacked=True, color=[_colour(data, each) for each in data.conditions])
         axis.set_xlabel(title)
+        axis.ticklabel_format(axis="x", useOffset=False)
         axis.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     for axis in axes[len(present) :]:
         axis.set_axis_off()

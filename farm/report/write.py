@@ -32,6 +32,16 @@ class Report:
     n_gaits: int
     n_rejected: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: paths as words."""
+        return {
+            "page": str(self.page),
+            "contact_sheet": str(self.contact_sheet) if self.contact_sheet else None,
+            "films": [str(film) for film in self.films],
+            "n_gaits": self.n_gaits,
+            "n_rejected": self.n_rejected,
+        }
+
 
 def write_report(
     uri: str,
