@@ -60,10 +60,10 @@ def _expected(campaign: Campaign, sample: GaitSample, path: str) -> np.ndarray:
     return np.asarray(getattr(sample.trajectory, path))
 
 
-LENGTHS = st.lists(st.integers(1, 70), min_size=1, max_size=4)
+LENGTHS = st.lists(st.integers(1, 70), min_size=1, max_size=3)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lengths=LENGTHS,
     seed=st.integers(0, 2**32),
