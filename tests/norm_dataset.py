@@ -80,9 +80,7 @@ def write_norm_dataset(storage: Storage, campaign: Campaign, samples: Sequence[G
         commit(storage, shard, attempt_id="a", wall_s=12.0)
 
 
-def _film(
-    labels: GaitLabels, name: str, azimuth_deg: float, size: tuple[int, int], *, with_rgb: bool
-) -> ViewFrames:
+def _film(labels: GaitLabels, name: str, azimuth_deg: float, size: tuple[int, int], *, with_rgb: bool) -> ViewFrames:
     """Stick figures by a pinhole camera 5 m from the walker, moving along."""
     width, height = size
     n = labels.n_frames

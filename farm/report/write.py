@@ -74,6 +74,7 @@ def write_report(
     scores = page.read_scores(train_result) if train_result else []
     stage_seconds = page.read_stage_seconds(run_summary) if run_summary else {}
     dataset = GaitDataset(uri, endpoint_url=endpoint_url)
+    _make(out)
     data = gather(dataset)
     figures = _figures(plots, data)
     rows = _sheet_rows(dataset, data)
@@ -97,15 +98,11 @@ def write_report(
         stage_seconds=stage_seconds,
         scores=scores,
     )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for film in films:
-            (out / film.file_name).write_bytes(film.data)
-        if sheet:
-            (out / SHEET).write_bytes(sheet)
-        (out / PAGE).write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{out}: the report cannot be written there ({error.strerror}); choose another --out") from None
+    for film in films:
+        _write(out / film.file_name, film.data)
+    if sheet:
+        _write(out / SHEET, sheet)
+    _write(out / PAGE, html.encode("utf-8"))  # last: a page that is there is whole
     return Report(
         page=out / PAGE,
         contact_sheet=out / SHEET if sheet else None,
@@ -113,6 +110,29 @@ def write_report(
         n_gaits=data.n_accepted,
         n_rejected=data.n_rejected,
     )
+
+
+def _make(out: Path) -> None:
+    """Before the drawing, which takes its time."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(out, error) from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all: a full disk leaves no half page that looks whole."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: the report cannot be written there ({error.strerror}); choose another --out")
 
 
 def _figures(plots: Any, data: ReportData) -> dict[str, bytes]:
