@@ -128,7 +128,9 @@ def _write_view(directory: Path, view: ViewFrames, frame_rate_hz: float, crf: in
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    path.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    """One line for each key: people can read it, and a table of positions does not take a line for each number."""
+    lines = [f" {json.dumps(key)}: {json.dumps(_finite(value), allow_nan=False)}" for key, value in content.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     return path
 
 
