@@ -103,7 +103,7 @@ def _head(figure: Figure, clothes: Clothes, cell_m: float) -> Iterator[Piece]:
         place[0] = _front(figure, place) - 0.35 * radii[0] * k
         ball = Ellipsoid(place, k * np.array(radii))
         margin = k * np.array(radii) + 0.006
-        cell = k * min(radii) * 0.7
+        cell = k * min(radii)
         yield Piece(name, ball, place - margin, place + margin, cell, _plain(colour), 0.3, ("trunk",))
 
 

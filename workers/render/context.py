@@ -150,19 +150,19 @@ def _cuda_index_of(device: int) -> int | None:
 
 
 def _import_pyrender() -> Any:
-    """pyrender on EGL, with PyOpenGL's per-call error checks off (they cost a third of each picture)."""
+    """pyrender on EGL, with PyOpenGL's checks after every call off: pyrender makes some hundred calls a picture."""
     os.environ["PYOPENGL_PLATFORM"] = "egl"
-    os.environ.setdefault(
-        "LP_NUM_THREADS", "1"
-    )  # one llvmpipe thread for each worker: the other cores have workers too
+    os.environ.setdefault("LP_NUM_THREADS", "1")  # llvmpipe takes every core otherwise, and they have workers, too
     if not hasattr(np, "infty"):
         setattr(np, "infty", np.inf)  # noqa: B010  (pyrender before 0.1.46 uses the name that numpy 2 dropped)
     try:
         import OpenGL
         import OpenGL.EGL  # before the checks go off: its own set-up needs them
+        from OpenGL import _configflags
 
-        OpenGL.ERROR_CHECKING = False
-        OpenGL.ERROR_LOGGING = False
+        # EGL's import froze a copy of the flags, and that copy is what OpenGL.GL reads
+        OpenGL.ERROR_CHECKING = _configflags.ERROR_CHECKING = False
+        OpenGL.ERROR_LOGGING = _configflags.ERROR_LOGGING = False
         import pyrender
     except ImportError as error:
         if error.name in ("OpenGL", "pyrender", "trimesh"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +21,17 @@ from scenes.occlusion import OcclusionWorld
 from scenes.parameters import SceneParameters, scene_parameters_rand
 from scenes.room import RoomBox, room_box, room_panels
 from scenes.surface import Array
-from workers.render.raster import Raster
+from workers.render.raster import NEAR_M, Posed, Raster
 
-MESH_CELL_M = 0.020
-"""Fineness of the mesh for pictures up to 384 pixels high, where a pixel is 1 cm or more of the person; finer above."""
+FAR_CELL_M = 0.042
+"""Fineness of the mesh that casts the shadow, bounds the person, and is drawn where the person is small."""
+
+FINEST_CELL_M = 0.010
+PIXELS_PER_CELL = 3.0
+"""Triangles smaller than this add nothing that one sees, and llvmpipe's time goes into setting up triangles."""
+
+
+_UNPOSED: Posed = (np.empty((0, 3), np.float32), np.empty((0, 3), np.float32))
 
 
 @dataclass(frozen=True)
@@ -31,12 +39,15 @@ class Stage:
     """Everything that is fixed before the first picture: person, room, cameras, poses.
 
     Attributes:
+        meshes: The person, finest first.
+        levels: `[F, C]` which mesh each view shows in each picture.
         bones: `[F, J, 4, 4]` world from bone.
     """
 
     scene: SceneParameters
     figure: Figure
-    mesh: BodyMesh
+    meshes: tuple[BodyMesh, ...]
+    levels: NDArray[np.int64]
     box: RoomBox
     cameras: tuple[Camera, ...]
     bones: Array
@@ -61,18 +72,22 @@ def film(
     mask = np.zeros((views, frames, height, width), np.uint8) if wanted.mask else None
     depth = np.zeros((views, frames, height, width), np.uint16) if wanted.depth else None
     boxes = np.full((views, frames, 4), np.nan, np.float32)
-    skin = Skin(stage.mesh)
+    skins = [Skin(mesh) for mesh in stage.meshes]
     raster = _raster(campaign, stage) if draws_rgb or wanted.mask or wanted.depth else None
     intrinsics = np.stack([camera.intrinsics for camera in stage.cameras])
     try:
         for frame in range(frames):
-            vertices, normals = skin.pose(stage.bones[frame])
+            levels = stage.levels[frame]
+            people = pose_people(skins, stage.bones[frame], levels)
             poses = np.stack([camera.world_from_camera[frame] for camera in stage.cameras])
-            boxes[:, frame] = _bounding_boxes(vertices, poses, intrinsics, wanted.image_size)
+            boxes[:, frame] = [
+                bounding_box(people[level][0], pose, matrix, wanted.image_size)
+                for level, pose, matrix in zip(levels, poses, intrinsics, strict=True)
+            ]
             if raster is None:
                 continue
             pictures = raster.draw(
-                vertices, normals, poses, intrinsics, feet=_feet(stage, frame),
+                people, levels, poses, intrinsics, feet=_feet(stage, frame),
                 rgb=draws_rgb, mask=wanted.mask, depth=wanted.depth,
             )  # fmt: skip
             if rgb is not None and pictures.rgb is not None:
@@ -84,7 +99,7 @@ def film(
     finally:
         if raster is not None:
             raster.close()
-    with OcclusionWorld(stage.mesh, stage.box, size=stage.figure.size) as world:
+    with OcclusionWorld(stage.meshes[-1], stage.box, size=stage.figure.size) as world:
         visibility = world.visibility(stage.bones, labels.keypoints_3d, stage.cameras)
     return FrameSet(
         frame_rate_hz=labels.frame_rate_hz,
@@ -120,13 +135,10 @@ def set_stage(
         age_years=parameters.age_years,
     )
     figure = Figure(body, parameters.sex)
-    height = campaign.pictures.image_size[1]
-    mesh = body_mesh(
-        figure, scene.clothes, cell_m=MESH_CELL_M if height <= 384 else max(0.010, MESH_CELL_M * 384 / height)
-    )
+    far = body_mesh(figure, scene.clothes, cell_m=FAR_CELL_M)
     pose = body_pose_at(trajectory, labels.frame_time)
     bones = bone_transforms(body, pose, trajectory.bodies)
-    outline = _outline(mesh, bones)
+    outline = _outline(far, bones)
     pelvis = bones[:, BODIES.index("pelvis"), :3, 3]
     cameras = tuple(
         place_camera(
@@ -136,13 +148,26 @@ def set_stage(
         for draw in scene.cameras
     )  # fmt: skip
     places = np.concatenate([outline.reshape(-1, 3), *(camera.world_from_camera[:, :3, 3] for camera in cameras)])
-    return Stage(scene, figure, mesh, room_box(scene.room, places=places), cameras, bones)
+    scale = np.stack([camera.intrinsics[1, 1] / camera.project(pelvis)[1] for camera in cameras], axis=1)  # pixels/m
+    cell = max(FINEST_CELL_M, PIXELS_PER_CELL / float(scale.max()))
+    meshes: tuple[BodyMesh, ...] = (far,)
+    levels = np.zeros(scale.shape, dtype=np.int64)
+    if cell < FAR_CELL_M:
+        meshes = (body_mesh(figure, scene.clothes, cell_m=cell), far)
+        levels = (scale * FAR_CELL_M < PIXELS_PER_CELL).astype(np.int64)
+    return Stage(scene, figure, meshes, levels, room_box(scene.room, places=places), cameras, bones)
+
+
+def pose_people(skins: Sequence[Skin], bones: Array, levels: NDArray[np.int64]) -> list[Posed]:
+    """The person as each mesh that some view shows, and the last, for one picture; others stay unposed."""
+    needed = {*levels.tolist(), len(skins) - 1}
+    return [skin.pose(bones) if level in needed else _UNPOSED for level, skin in enumerate(skins)]
 
 
 def _raster(campaign: Campaign, stage: Stage) -> Raster:
     return Raster(
         room_panels(stage.scene.room, stage.box),
-        stage.mesh,
+        stage.meshes,
         stage.scene.light,
         image_size=campaign.pictures.image_size,
         views=len(stage.cameras),
@@ -162,25 +187,20 @@ def _outline(mesh: BodyMesh, bones: Array) -> Array:
     return np.concatenate(points, axis=1)
 
 
-def _bounding_boxes(
-    vertices: NDArray[np.float32], poses: Array, intrinsics: Array, image_size: tuple[int, int]
+def bounding_box(
+    vertices: NDArray[np.float32], pose: Array, intrinsics: Array, image_size: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """x0 y0 x1 y1 of the person's mesh in each view, cut to the picture: `[C, 4]`; NaN where nothing is in it."""
-    boxes = np.full((len(poses), 4), np.nan, np.float32)
-    for view, (pose, matrix) in enumerate(zip(poses, intrinsics, strict=True)):
-        turn = pose[:3, :3].astype(np.float32)
-        local = (vertices - pose[:3, 3].astype(np.float32)) @ turn
-        ahead = local[:, 2] > 0.05
-        if not ahead.any():
-            continue
-        local = local[ahead]
-        x = local[:, 0] / local[:, 2] * matrix[0, 0] + matrix[0, 2]
-        y = local[:, 1] / local[:, 2] * matrix[1, 1] + matrix[1, 2]
-        box = np.array([x.min(), y.min(), x.max(), y.max()])
-        limit = np.array([image_size[0] - 0.5, image_size[1] - 0.5] * 2)
-        if np.all(box[:2] < limit[:2]) and np.all(box[2:] > -0.5):
-            boxes[view] = np.clip(box, -0.5, limit)
-    return boxes
+    """x0 y0 x1 y1 of the person's mesh in one view, cut to the picture: `[4]`; NaN where nothing is in it."""
+    local = (vertices - pose[:3, 3].astype(np.float32)) @ pose[:3, :3].astype(np.float32)
+    local = local[local[:, 2] > NEAR_M]
+    if not len(local):
+        return np.full(4, np.nan, np.float32)
+    pixels = local[:, :2] / local[:, 2:] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2]
+    box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
+    limit = np.array([image_size[0] - 0.5, image_size[1] - 0.5] * 2)
+    if np.any(box[:2] >= limit[:2]) or np.any(box[2:] <= -0.5):
+        return np.full(4, np.nan, np.float32)
+    return np.asarray(np.clip(box, -0.5, limit), dtype=np.float32)
 
 
 def _feet(stage: Stage, frame: int) -> Array:

@@ -35,9 +35,19 @@ SAMPLES = 4
 _FEET_DARK_M = 0.27
 """How far from a foot the floor is visibly darker."""
 
+_LEVELS_DIFFER_M = 0.02
+"""How far the person's finer mesh may reach out of the coarsest."""
+
+_SHADOW_BLUR = 0.005
+"""Breadth of the shadow's soft edge as a share of the shadow map."""
+
 _FLOATS = 12
 _LEFT_HANDED = np.diag([1.0, -1.0, -1.0, 1.0])
 """OpenGL's camera axes (y up, z backwards) from OpenCV's."""
+
+
+Posed = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Vertices and normals `[V, 3]` of one mesh at one moment, world axes."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +81,12 @@ def clip_from_camera(intrinsics: Array, image_size: tuple[int, int]) -> Array:
 
 
 class Raster:
-    """GL objects of one scene: room, person, light. Made for a sample, released after it."""
+    """GL objects of one scene: room, person (in one or more finenesses), light. Made for one sample."""
 
     def __init__(
         self,
         panels: Sequence[Panel],
-        mesh: BodyMesh,
+        meshes: Sequence[BodyMesh],
         light: Light,
         *,
         image_size: tuple[int, int],
@@ -94,7 +104,7 @@ class Raster:
         self._programs = _programs(self._context)
         self._targets = _targets(self._context, (image_size[0] * views, image_size[1]), samples)
         self._panels = [_panel_primitive(panel) for panel in panels]
-        self._person = _person_primitive(mesh)
+        self._people = [_person_primitive(mesh) for mesh in meshes]
         self._backdrops: dict[int, tuple[Array, NDArray[np.uint8]]] = {}
 
     def __enter__(self) -> Raster:
@@ -109,13 +119,14 @@ class Raster:
         for primitive, texture in self._panels:
             primitive.delete()
             texture.delete()
-        self._person.delete()
-        self._panels = []
+        for person in self._people:
+            person.delete()
+        self._panels, self._people = [], []
 
     def draw(
         self,
-        vertices: NDArray[np.float32],
-        normals: NDArray[np.float32],
+        people: Sequence[Posed],
+        levels: Sequence[int],
         world_from_camera: Array,
         intrinsics: Array,
         *,
@@ -127,7 +138,8 @@ class Raster:
         """Draw the posed person in the room, from every view.
 
         Args:
-            vertices, normals: `[V, 3]` of the person's mesh, world axes.
+            people: The same person as each of the raster's meshes, finest first.
+            levels: `[C]` which of them each view shows; a far view needs no fine one. The last casts the shadow.
             world_from_camera: `[C, 4, 4]` of each view.
             intrinsics: `[C, 3, 3]`.
             feet: `[4, 3]` heels and balls of both feet, whose nearness darkens the floor.
@@ -135,7 +147,8 @@ class Raster:
         from OpenGL import GL
 
         self._context.make_current()
-        self._person.update(vertices, normals)
+        for level in {*levels, len(people) - 1}:
+            self._people[level].update(*people[level])
         clip = [
             clip_from_camera(intrinsics[view], self._size) @ np.linalg.inv(world_from_camera[view])
             for view in range(self._views)
@@ -146,24 +159,36 @@ class Raster:
         GL.glDisable(GL.GL_BLEND)
         GL.glEnable(GL.GL_CULL_FACE)
         GL.glCullFace(GL.GL_BACK)
-        low, high = vertices.min(axis=0).astype(float), vertices.max(axis=0).astype(float)
-        body = _corners(low - 0.01, high + 0.01)
+        outline = people[-1][0]
+        low, high = outline.min(axis=0).astype(float), outline.max(axis=0).astype(float)
+        body = _corners(low - _LEVELS_DIFFER_M, high + _LEVELS_DIFFER_M)
         reached = np.concatenate([_corners(low - _FEET_DARK_M, high + _FEET_DARK_M), _cast(body, self._light)])
         picture = ids = distance = None
         if rgb:
             shadow = self._draw_shadow(0.5 * (low + high))
-            self._set_scene(world_from_camera[:, :3, 3], shadow, feet)
+            self._set_scene(world_from_camera[:, :3, 3], shadow, body, feet)
             views = [
-                self._draw_view(view, clip[view], world_from_camera[view], self._window(clip[view], reached))
+                self._draw_view(
+                    view,
+                    self._people[levels[view]],
+                    clip[view],
+                    world_from_camera[view],
+                    self._window(clip[view], reached),
+                )
                 for view in range(self._views)
             ]
             picture = np.stack(views)
         if mask:
             ids = np.stack(
-                [self._draw_parts(view, clip[view], self._window(clip[view], body)) for view in range(self._views)]
+                [
+                    self._draw_parts(view, self._people[levels[view]], clip[view], self._window(clip[view], body))
+                    for view in range(self._views)
+                ]
             )
         if depth:
-            distance = np.stack([self._draw_depth(view, clip[view]) for view in range(self._views)])
+            distance = np.stack(
+                [self._draw_depth(view, self._people[levels[view]], clip[view]) for view in range(self._views)]
+            )
         return Pictures(picture, ids, distance)
 
     def _window(self, clip: Array, points: Array) -> tuple[int, int, int, int]:
@@ -195,12 +220,12 @@ class Raster:
             program = self._programs["depth"]
             program.use()
             program.matrix("clip_from_world", clip)
-            self._person.draw()
+            self._people[-1].draw()
         place = np.diag([0.5, 0.5, 0.5, 1.0])
         place[:3, 3] = 0.5
         return np.asarray(place @ clip)
 
-    def _set_scene(self, eyes: Array, shadow: Array, feet: Array) -> None:
+    def _set_scene(self, eyes: Array, shadow: Array, body: Array, feet: Array) -> None:
         """Set what the colour programs share for this moment."""
         from OpenGL import GL
 
@@ -209,6 +234,8 @@ class Raster:
         GL.glBindTexture(GL.GL_TEXTURE_2D, self._targets.shadow_texture)
         GL.glActiveTexture(GL.GL_TEXTURE0)
         light = _light_uniforms(self._light)
+        place = body @ shadow[:2, :3].T + shadow[:2, 3]
+        bounds = np.concatenate([place.min(axis=0) - _SHADOW_BLUR, place.max(axis=0) + _SHADOW_BLUR])
         for name in ("room", "near_room", "person"):
             program = self._programs[name]
             program.use()
@@ -218,11 +245,16 @@ class Raster:
                 program.integer("surface", 0)
             if name != "room":
                 program.matrix("shadow_from_world", shadow)
+                program.vector4("shadow_bounds", np.clip(bounds, 0.005, 0.995))
                 program.integer("shadow_map", 1)
         self._programs["near_room"].use()
         self._programs["near_room"].vectors("feet", feet)
+        reach = np.abs(feet - feet.mean(axis=0))[:, [0, 2]].max() + _FEET_DARK_M
+        self._programs["near_room"].number("feet_reach", float(reach))
 
-    def _draw_view(self, view: int, clip: Array, pose: Array, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    def _draw_view(
+        self, view: int, figure: Any, clip: Array, pose: Array, window: tuple[int, int, int, int]
+    ) -> NDArray[np.uint8]:
         """One view's colours `[H, W, 3]`: the empty room, kept while the camera stands, and the window anew."""
         from OpenGL import GL
 
@@ -248,7 +280,7 @@ class Raster:
             person.use()
             person.matrix("clip_from_world", clip)
             person.vector("eye", self._eyes[view])
-            self._person.draw()  # first what is near: the room behind it need not be shaded
+            figure.draw()  # first what is near: the room behind it need not be shaded
             self._draw_room("near_room", view, clip)
             picture[height - y - h : height - y, x : x + w] = self._read(view, window)
         GL.glDisable(GL.GL_SCISSOR_TEST)
@@ -279,7 +311,7 @@ class Raster:
         GL.glReadPixels(x, y, w, h, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
         return pixels[::-1, :, :3]
 
-    def _draw_parts(self, view: int, clip: Array, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    def _draw_parts(self, view: int, figure: Any, clip: Array, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         """Part ids `[H, W]` of one view. Nothing of the room stands before the person, so it is not drawn."""
         from OpenGL import GL
 
@@ -298,14 +330,14 @@ class Raster:
         program = self._programs["part"]
         program.use()
         program.matrix("clip_from_world", clip)
-        self._person.draw()
+        figure.draw()
         GL.glDisable(GL.GL_SCISSOR_TEST)
         pixels = np.empty((h, w, 4), np.uint8)
         GL.glReadPixels(view * width + x, y, w, h, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
         ids[height - y - h : height - y, x : x + w] = pixels[::-1, :, 0]
         return ids
 
-    def _draw_depth(self, view: int, clip: Array) -> NDArray[np.float32]:
+    def _draw_depth(self, view: int, figure: Any, clip: Array) -> NDArray[np.float32]:
         """Distance along the optical axis `[H, W]` (m) of person and room; 0 where nothing is."""
         from OpenGL import GL
 
@@ -318,7 +350,7 @@ class Raster:
         program = self._programs["depth"]
         program.use()
         program.matrix("clip_from_world", clip)
-        self._person.draw()
+        figure.draw()
         for primitive, _ in self._panels:
             primitive.draw()
         GL.glDisable(GL.GL_SCISSOR_TEST)
@@ -396,6 +428,11 @@ class Program:
         from OpenGL import GL
 
         GL.glUniform3f(self._place(name), float(value[0]), float(value[1]), float(value[2]))
+
+    def vector4(self, name: str, value: Array) -> None:
+        from OpenGL import GL
+
+        GL.glUniform4f(self._place(name), *(float(number) for number in value))
 
     def vectors(self, name: str, value: Array) -> None:
         from OpenGL import GL

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 _SHADOW = """
 uniform sampler2DShadow shadow_map;
+uniform vec4 shadow_bounds;
 float lamp_reaches(vec3 at, float spread) {
-    if (any(lessThan(at.xy, vec2(0.01))) || any(greaterThan(at.xy, vec2(0.99)))) return 1.0;
+    bool maybe = all(greaterThan(at.xy, shadow_bounds.xy)) && all(lessThan(at.xy, shadow_bounds.zw));
+    float light = 1.0;
     at.z = min(at.z, 1.0);
-    float light = texture(shadow_map, at);
-    light += texture(shadow_map, at + vec3(spread, 0.4 * spread, 0.0));
-    light += texture(shadow_map, at + vec3(-0.4 * spread, spread, 0.0));
-    light += texture(shadow_map, at + vec3(-spread, -0.4 * spread, 0.0));
-    light += texture(shadow_map, at + vec3(0.4 * spread, -spread, 0.0));
-    return 0.2 * light;
+    for (int once = 0; once < (maybe ? 1 : 0); ++once) {
+        light = texture(shadow_map, at);
+        light += texture(shadow_map, at + vec3(spread, 0.4 * spread, 0.0));
+        light += texture(shadow_map, at + vec3(-0.4 * spread, spread, 0.0));
+        light += texture(shadow_map, at + vec3(-spread, -0.4 * spread, 0.0));
+        light += texture(shadow_map, at + vec3(0.4 * spread, -spread, 0.0));
+        light *= 0.2;
+    }
+    return light;
 }
 """
+"""A loop that runs once or never is llvmpipe's only real branch: it works off both sides of an `if`."""
 
 ROOM_VERTEX = """#version 330 core
 layout(location = 0) in vec3 position;
@@ -85,10 +91,12 @@ ROOM_SHADED_FRAGMENT = (
     + _SHADOW
     + """
 uniform vec3 feet[4];
+uniform float feet_reach;
 float feet_leave(vec3 place) {
     float share = 1.0;
-    if (place.y > 0.01) return share;
-    for (int i = 0; i < 4; ++i) {
+    vec3 off = abs(place - 0.25 * (feet[0] + feet[1] + feet[2] + feet[3]));
+    int count = place.y < 0.01 && max(off.x, off.z) < feet_reach ? 4 : 0;
+    for (int i = 0; i < count; ++i) {
         vec3 d = place - feet[i];
         share *= 1.0 - 0.55 * exp(-(d.x * d.x + d.z * d.z) * 110.0 - feet[i].y * 22.0);
     }
