@@ -6,6 +6,7 @@ so any Zarr v3 reader in any language opens the result.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,6 +29,9 @@ ZSTD_LEVEL = 3
 """Level 9 makes lossless pictures a third smaller and is three times slower; video is there for whom size matters."""
 
 BLOSC_LEVEL = 5
+
+_WARNINGS = threading.Lock()
+"""Warning filters belong to the process, not to the thread: one thread would restore what another still needs."""
 
 
 def build_group(
@@ -61,7 +65,7 @@ def build_group(
 
 def finish_group(store: MemoryStore) -> dict[str, bytes]:
     """Consolidate a group's metadata (one read opens it) and give back its objects, sorted by key."""
-    with warnings.catch_warnings():
+    with _WARNINGS, warnings.catch_warnings():
         # Consolidated metadata is an extension of the v3 spec; readers that do not know it read array by array.
         warnings.filterwarnings("ignore", message="Consolidated metadata", category=ZarrUserWarning)
         zarr.consolidate_metadata(store)
