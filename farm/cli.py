@@ -187,6 +187,10 @@ def generate(
         typer.Option(min=0.0, help="GPU share that each worker renders on; else this machine's, evenly.",
                      show_default=False),
     ] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=VALUE", help="Only on machines with this Ray node label; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make a campaign's dataset; run again, it goes on where it was interrupted.
@@ -194,16 +198,18 @@ def generate(
     Exit code 0: all is there. 1: all is there but for samples or shards that were
     given up. 130: interrupted by Ctrl-C or SIGTERM; the same command goes on.
     """
-    from farm.config import load_campaign
+    from farm.sampling.draw import load_drawable_campaign
     from workers.generate import generate as make_dataset
+    from workers.generate import node_labels
 
     summary = make_dataset(
-        load_campaign(campaign, samples=samples, seed=seed),
+        load_drawable_campaign(campaign, samples=samples, seed=seed),
         out,
         endpoint_url=endpoint_url,
         address=address,
         workers=workers,
         gpus_per_worker=gpus_per_worker,
+        labels=node_labels(on or []),
         console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
     )
     if as_json:
@@ -223,10 +229,10 @@ def sample(
     seed: Annotated[int | None, typer.Option(help="Use this seed instead of the campaign's.")] = None,
 ) -> None:
     """Make one gait, without Ray, and write the files that OpenSim's GUI and people open."""
-    from farm.config import load_campaign
+    from farm.sampling.draw import load_drawable_campaign
     from workers.sample import show, write_one
 
-    made, files = write_one(load_campaign(campaign, seed=seed), sample_id, out)
+    made, files = write_one(load_drawable_campaign(campaign, seed=seed), sample_id, out)
     show(made, files, OUT_CONSOLE)
 
 
@@ -460,3 +466,7 @@ def _words(text: str | None, option: str) -> tuple[str, ...] | None:
 def main() -> None:
     """The `gaitfarm` console script."""
     app(prog_name="gaitfarm")
+
+
+if __name__ == "__main__":
+    main()

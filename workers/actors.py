@@ -11,7 +11,7 @@ replacement answers its first call after 1.6 to 2.0 s. With `max_restarts=-1` th
 caller got `ActorUnavailableError`, up to twice more after the restart (2.3 to
 3.5 s), and Ray never restarts an actor whose start failed, so that replacing is
 needed anyhow. `ray.kill` ends a call that hangs inside C with the interpreter's
-lock held; only a stopped process (SIGSTOP) outlives it, see `_bury`.
+lock held; only a stopped process (SIGSTOP) outlives it, see `workers.autopsy`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ import contextlib
 import faulthandler
 import os
 import platform
-import re
-import signal
 import socket
 import sys
 import time
@@ -37,10 +35,10 @@ from ray.util.metrics import Counter
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import farm
-from farm.config import Campaign
 from farm.errors import CampaignError, MissingDependencyError, StorageError, UserError
-from farm.storage import Storage
+from workers.autopsy import bury, cause_of_death, place_of_hang
 from workers.ledger import Job, MakeSample
+from workers.messages import Answer, Card, Failure, Finished, Lost, WorkOrder
 from workers.staging import Made, Written, load_stages, make_and_stage, write_and_commit
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1")
@@ -50,60 +48,8 @@ unless told; the libraries read these when they load, so they must stand in the 
 START_FAILURES_ALLOWED = 3
 """Workers that may fail to start in a row, before the first one has ever worked, until the run ends."""
 
-LOG_TAIL_BYTES = 16_000
-"""Enough for one dump of all stacks, with the list of extension modules that Python appends."""
-
 STDERR = 2
 """File descriptor that native code and faulthandler write to; each worker points it at its own log."""
-
-
-@dataclass(frozen=True)
-class WorkOrder:
-    """What every worker of a run is told.
-
-    Attributes:
-        stages: Import path `module:function` of the factory of `farm.pipeline.Stages`.
-        log_dir: Folder on the worker's machine for its stdout and stderr.
-    """
-
-    campaign: Campaign
-    dataset_id: str
-    storage: Storage
-    stages: str
-    log_dir: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """Who a worker is; sent once it can work."""
-
-    pid: int
-    host: str
-    node_id: str
-    log_path: str
-    rss_bytes: int
-    software: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An exception in a worker, in words: Ray would have to pickle it, which not every exception survives.
-
-    Attributes:
-        kind: "user" (the caller can mend it: stop), "storage" (not the sample's fault), "error" (anything else).
-    """
-
-    kind: Literal["user", "storage", "error"]
-    message: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a worker made of a job, and how large it has grown."""
-
-    result: Made | Written | Failure
-    rss_bytes: int
 
 
 class GaitWorker:
@@ -186,30 +132,6 @@ def software() -> dict[str, str]:
     return {"gaitfarm": farm.__version__, "ray": ray.__version__, "python": platform.python_version()}
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A worker answered: a result, or an exception in words."""
-
-    job: Job
-    result: Made | Written | Failure
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A worker was lost over a job.
-
-    Attributes:
-        cause: "crashed", "hung" or "machine lost".
-        detail: What is known of it, in one line.
-        log_tail: The last lines that the worker wrote.
-    """
-
-    job: Job
-    cause: Literal["crashed", "hung", "machine lost"]
-    detail: str
-    log_tail: str
-
-
 @dataclass
 class _Hand:
     """One place in the crew, and the worker that fills it."""
@@ -232,6 +154,7 @@ class Crew:
         memory_bytes: What Ray sets aside for each, so that a machine is not given more than it can hold.
         rss_limit_bytes: A worker that has grown beyond is replaced between two samples.
         gpus: Share of a GPU for each worker, 0 for none.
+        labels: Ray node labels that a worker's machine must have.
         start_limit_s: Seconds within which a worker must have started; None where a cluster may still be growing.
     """
 
@@ -243,6 +166,7 @@ class Crew:
         memory_bytes: int,
         rss_limit_bytes: int,
         gpus: float = 0.0,
+        labels: Mapping[str, str] | None = None,
         start_limit_s: float | None = None,
     ) -> None:
         self._order = order
@@ -252,6 +176,7 @@ class Crew:
             num_cpus=1,
             num_gpus=gpus or None,
             memory=memory_bytes,
+            label_selector=dict(labels or {}),
             max_restarts=0,
             max_task_retries=0,
             runtime_env={"env_vars": THREADS},
@@ -375,7 +300,7 @@ class Crew:
         self._meters.lost(cause)
         if machine_lost:
             return Lost(job, cause, f"the machine {hand.card.host} was taken away", tail)
-        return Lost(job, cause, _cause_of_death(tail), tail)
+        return Lost(job, cause, cause_of_death(tail), tail)
 
     def _overdue(self, hand: _Hand) -> Lost | None:
         job = hand.job
@@ -386,9 +311,7 @@ class Crew:
         tail = self._bury(hand)
         self._replace(hand)
         self._meters.lost("hung")
-        return Lost(
-            job, "hung", f"no answer within its deadline; killed{_place(tail.rpartition('Timeout (')[2])}", tail
-        )
+        return Lost(job, "hung", f"no answer within its deadline; killed{place_of_hang(tail)}", tail)
 
     def _start_failed(self, hand: _Hand, why: str) -> None:
         self._start_failures += 1
@@ -413,19 +336,6 @@ class Crew:
         return ""
 
 
-def bury(pid: int, log_path: str) -> str:
-    """Kill the worker `pid` if it outlived `ray.kill` (a stopped process does), and return its log's tail."""
-    with contextlib.suppress(OSError):
-        if b"GaitWorker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
-    try:
-        with Path(log_path).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
-            return log.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
 def _machine_lost(error: RayError, node_id: str) -> bool:
     """Whether a worker died because its machine did (a spot instance taken back, for one)."""
     if isinstance(error, RayActorError) and getattr(error, "preempted", False):
@@ -434,23 +344,6 @@ def _machine_lost(error: RayError, node_id: str) -> bool:
         return not any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
     except RayError:
         return False
-
-
-def _cause_of_death(log_tail: str) -> str:
-    """One line for a crashed process: what faulthandler wrote, if it came to that."""
-    before, fatal, after = log_tail.rpartition("Fatal Python error: ")
-    if not fatal:
-        return "the process was killed (SIGKILL; out of memory?)"
-    return f"{after.splitlines()[0].strip()}{_place(after)}"
-
-
-def _place(stacks: str) -> str:
-    """Where the job's thread was, by faulthandler's dump (innermost call first); empty if that is not known."""
-    for thread in stacks.split("Thread 0x"):
-        if "/workers/staging.py" in thread and (calls := re.findall(r'File "(.+)", line (\d+) in (\w+)', thread)):
-            path, line, function = calls[0]
-            return f" in {function} ({Path(path).name}, line {line})"
-    return ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -35,8 +35,9 @@ from farm.dataset.manifest import committed_shards
 from farm.errors import UserError
 from farm.planning import plan_of, progress
 from farm.storage import open_storage
-from workers.actors import Crew, WorkOrder
+from workers.actors import Crew
 from workers.ledger import Ledger
+from workers.messages import WorkOrder
 from workers.progress import RunProgress
 from workers.run import Deadlines, Run
 from workers.staging import survey, sweep
@@ -95,6 +96,7 @@ def generate(
     workers: int | None = None,
     console: Console,
     gpus_per_worker: float | None = None,
+    labels: Mapping[str, str] | None = None,
     stages: str = STAGES,
     deadlines: Deadlines | None = None,
 ) -> RunSummary:
@@ -109,6 +111,7 @@ def generate(
         console: Where progress is shown; stderr where stdout carries JSON.
         gpus_per_worker: Share of a GPU that each worker reserves for rendering; None shares out what this
             machine has, and takes none of a cluster's.
+        labels: Ray node labels that workers' machines must have, such as {"role": "sim"}.
         stages: Import path of the factory of the simulation and filming stages.
         deadlines: None computes them from the campaign.
 
@@ -139,6 +142,7 @@ def generate(
                 memory_bytes=cluster.memory_bytes,
                 rss_limit_bytes=RSS_LIMIT_BYTES,
                 gpus=gpus_per_worker if gpus_per_worker is not None else min(1.0, cluster.gpus / size),
+                labels=labels,
                 start_limit_s=START_LIMIT_S if cluster.here else None,
             )
             try:
@@ -180,41 +184,90 @@ def generate(
     )
 
 
+def node_labels(options: Sequence[str]) -> dict[str, str]:
+    """Ray node labels from `LABEL=VALUE` texts.
+
+    Raises:
+        UserError: A text that is not of this form.
+    """
+    labels: dict[str, str] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not (name and equals and value):
+            raise UserError(f"--on {option!r} is not LABEL=VALUE; write for instance --on role=sim")
+        labels[name] = value
+    return labels
+
+
 @contextlib.contextmanager
 def _ray(address: str | None, workers: int | None) -> Iterator[Cluster]:
     """Ray for one run: the one that this process is connected to already, a cluster, or one of our own."""
+    log_dir = str(Path(tempfile.gettempdir()) / f"gaitfarm-logs-{uuid.uuid4().hex[:8]}")
     if ray.is_initialized():
         with _quiet_ray():
-            yield _cluster(workers, here=False, log_dir=_remote_log_dir())
+            yield _cluster(workers, here=False, log_dir=log_dir)
         return
-    term = signal.getsignal(signal.SIGTERM)  # `ray.init` puts its own handler there and leaves it
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_environment(RAY_SETTINGS))
-        stack.enter_context(_quiet_ray())
-        log_dir = _remote_log_dir()
-        if address is None:
-            temp = stack.enter_context(_temporary_folder())
-            log_dir = tempfile.mkdtemp(prefix="gaitfarm-logs-")
-        try:
-            if address is None:
-                ray.init(
-                    address="local",
-                    num_cpus=workers,
-                    include_dashboard=False,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    _temp_dir=temp,
-                )
-            else:
-                ray.init(address, log_to_driver=False, logging_level=logging.ERROR, namespace="gaitfarm")
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            where = f"the Ray cluster at {address!r} cannot be reached" if address else "Ray does not start here"
-            raise UserError(f"{where}: {first.strip()}; `gaitfarm doctor` tries it alone") from None
-        stack.callback(_put_back_sigterm, term)
-        stack.callback(ray.shutdown)
+    connection = started_ray(workers) if address is None else _joined_ray(address)
+    with connection, _quiet_ray():
         yield _cluster(workers, here=address is None, log_dir=log_dir)
+
+
+@contextlib.contextmanager
+def started_ray(workers: int | None) -> Iterator[None]:
+    """A Ray of our own on this machine: its own ports and temp folder, nothing printed, gone afterwards.
+
+    Args:
+        workers: CPUs that it may give out; None takes those of this machine.
+    """
+    with _environment(RAY_SETTINGS), _temporary_folder() as temp, _our_sigterm(), _shut_down():
+        with _named_errors("Ray does not start here"):
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=temp,
+            )
+        yield
+
+
+@contextlib.contextmanager
+def _joined_ray(address: str) -> Iterator[None]:
+    """A connection to a cluster that others started."""
+    with _our_sigterm(), _shut_down():
+        with _named_errors(f"the Ray cluster at {address!r} cannot be reached"):
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, namespace="gaitfarm")
+        yield
+
+
+@contextlib.contextmanager
+def _shut_down() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _named_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(f"{what}: {line}; `gaitfarm doctor` tries it alone") from None
+
+
+@contextlib.contextmanager
+def _our_sigterm() -> Iterator[None]:
+    """Put SIGTERM's handler back: `ray.init` replaces it and leaves its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _cluster(workers: int | None, *, here: bool, log_dir: str) -> Cluster:
@@ -237,10 +290,6 @@ def _cluster(workers: int | None, *, here: bool, log_dir: str) -> Cluster:
     return Cluster(min(wanted, fit), min(MEMORY_BYTES, memory_bytes), float(has.get("GPU", 0)), here, log_dir)
 
 
-def _remote_log_dir() -> str:
-    return str(Path(tempfile.gettempdir()) / f"gaitfarm-logs-{uuid.uuid4().hex[:8]}")
-
-
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[str]:
     base = tempfile.gettempdir()
@@ -261,11 +310,6 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
     finally:
         for name in ours:
             os.environ.pop(name, None)
-
-
-def _put_back_sigterm(handler: object) -> None:
-    if threading.current_thread() is threading.main_thread() and (callable(handler) or isinstance(handler, int)):
-        signal.signal(signal.SIGTERM, handler)
 
 
 class _WithoutRay(io.TextIOBase):

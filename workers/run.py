@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from farm.config import Campaign
 from farm.errors import GaitfarmError, StorageError, UserError
-from workers.actors import Crew, Failure, Finished, Lost
+from workers.actors import Crew
+from workers.autopsy import telling_lines
 from workers.ledger import Ledger, MakeSample, WriteShard
+from workers.messages import Failure, Finished, Lost
 from workers.progress import RunProgress
 from workers.staging import Made, Written
 from workers.stop import StopRequests
@@ -22,9 +24,6 @@ STORAGE_FAILURES_ALLOWED = 5
 
 QUARANTINES_IN_A_ROW = 10
 """Samples given up with none made in between: then it is not the samples that are broken."""
-
-LOG_LINES_SHOWN = 12
-"""Of the log of a worker that lost a sample for the last time."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ class Run:
             self._show.say(f"{what} {cause} (attempt {job.attempt}): {detail}; it will be tried again", style="yellow")
             return
         self._show.say(f"{what} {cause} {job.attempt} times and is given up: {detail}", style="red")
-        for line in _telling_lines(tail):
+        for line in telling_lines(tail):
             self._show.say(f"    {line}", style="dim")
         if isinstance(job, MakeSample):
             self.quarantined[job.sample_id] = f"{cause}; {detail}"
@@ -191,12 +190,3 @@ class Run:
                     f"(the last: {cause}, {detail}); see `gaitfarm doctor`, mend the cause, and run the same "
                     "command again: those samples are not recorded yet unless their shard was whole"
                 )
-
-
-def _telling_lines(tail: str) -> list[str]:
-    """The lines of a worker's log that tell why it failed: the last dump's head, or else the end."""
-    lines = [line for line in tail.splitlines() if line.strip() and not line.startswith("Extension modules:")]
-    for number in reversed(range(len(lines))):
-        if lines[number].startswith(("Fatal Python error:", "Timeout (")):
-            return lines[number:][:LOG_LINES_SHOWN]
-    return lines[-LOG_LINES_SHOWN:]
