@@ -82,7 +82,7 @@ BAD: list[tuple[str, Trajectory, str]] = [
     ("too_short", norm_walk(duration_s=7.5), "7.50 s, wanted 8 s"),
     ("too_few_strides", norm_walk(duration_s=2.5), "wanted 4"),
     ("speed_out_of_range", norm_walk(speed_m_s=2.3), "2.30 m/s, allowed 0.25 to 2.2"),
-    ("foot_penetration", sunk(0.055), "mm below the floor, allowed 40"),
+    ("foot_penetration", sunk(0.060), "mm below the floor, allowed 45"),
     ("foot_slip", sliding(0.3), "cm, allowed 5"),
     ("joint_angle", coordinate("knee_angle_l", offset=np.deg2rad(30.0)), "knee_flexion_l"),
     ("joint_angle", coordinate("ankle_angle_r", offset=np.deg2rad(40.0)), "ankle_dorsiflexion_r"),
@@ -128,6 +128,19 @@ def test_direction_and_place_do_not_matter() -> None:
 def test_every_fault_is_named_not_only_the_first() -> None:
     both = replace(leaning(1.3), metabolic_power=GOOD.metabolic_power * 10, end="fell")
     assert set(verdict(both).reasons) == {"fell", "trunk_lean", "energy"}
+
+
+def test_the_first_two_steps_may_be_rough() -> None:
+    """The body is set down in a pose: a hard, slipping first contact is no fault of the gait that follows."""
+    pose, force = GOOD.body_pose.copy(), GOOD.ground_reaction.copy()
+    feet = [GOOD.bodies.index(f"calcn_{side}") for side in "rl"]
+    early = GOOD.time < 0.7
+    pose[np.ix_(early, feet, [1])] -= 0.06
+    pose[np.ix_(early, feet, [0])] += 0.5 * GOOD.time[early][:, None, None]
+    force[10, 0, 1] = 4.0 * 75.2 * 9.81
+    assert verdict(replace(GOOD, body_pose=pose, ground_reaction=force)).accepted
+    pose[300:360, feet[0], 1] -= 0.06  # the same later is one
+    assert verdict(replace(GOOD, body_pose=pose)).reasons == ("foot_penetration",)
 
 
 def test_limits_of_the_campaign_hold() -> None:
