@@ -24,7 +24,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -63,7 +63,7 @@ class GaitWorker:
         """Load everything that a first sample would otherwise have to wait for."""
         try:
             _log_into(self._log_path)
-            _choose_graphics_device(ray.get_gpu_ids())
+            _choose_graphics_device(required=self._order.gpu_required)
             self._stages = load_stages(self._order.stages)
             self._meters = Meters()
         except Exception as error:
@@ -371,10 +371,28 @@ def _log_into(path: Path) -> None:
     faulthandler.enable(file=STDERR)
 
 
-def _choose_graphics_device(gpu_ids: Sequence[int | str]) -> None:
-    """Render on the GPU that Ray gave this worker; none given leaves the choice to the renderer."""
-    if gpu_ids:
-        os.environ["GAITFARM_CUDA_DEVICE"] = str(gpu_ids[0])
+def _choose_graphics_device(*, required: bool) -> None:
+    """Render on the GPU that Ray gave this worker.
+
+    Ray tells it through CUDA_VISIBLE_DEVICES, which the renderer follows unless
+    EGL_DEVICE_ID was left in the environment by whoever started Ray.
+
+    Raises:
+        MissingDependencyError: A GPU was asked for, and EGL draws on the processor.
+    """
+    if ray.get_gpu_ids():
+        os.environ.pop("EGL_DEVICE_ID", None)
+    if not required:
+        return
+    from workers.render.context import gl_context
+
+    context = gl_context()
+    if context.software:
+        raise MissingDependencyError(
+            f"workers were to render on a GPU, and EGL offers only {context.renderer!r}: install the driver's EGL "
+            "library (libnvidia-gl; in containers NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility), "
+            "or leave out --gpus-per-worker"
+        )
 
 
 def _rss_bytes() -> int:

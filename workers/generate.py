@@ -135,7 +135,9 @@ def generate(
         with _ray(address, workers) as cluster, stop_requests() as stop, show:
             start_s = time.monotonic()
             size = min(cluster.workers, state.samples_left)
-            order = WorkOrder(campaign, manifest.dataset_id, storage, stages, cluster.log_dir)
+            order = WorkOrder(
+                campaign, manifest.dataset_id, storage, stages, cluster.log_dir, gpu_required=bool(gpus_per_worker)
+            )
             crew = Crew(
                 order,
                 size,

@@ -19,6 +19,7 @@ class WorkOrder:
     Attributes:
         stages: Import path `module:function` of the factory of `farm.pipeline.Stages`.
         log_dir: Folder on the worker's machine for its stdout and stderr.
+        gpu_required: A worker that would render on the processor refuses to start.
     """
 
     campaign: Campaign
@@ -26,6 +27,7 @@ class WorkOrder:
     storage: Storage
     stages: str
     log_dir: str
+    gpu_required: bool = False
 
 
 @dataclass(frozen=True)
