@@ -1,0 +1,122 @@
+"""The forces of the model, stated as OpenSim 4.6 computes them.
+
+Muscle: De Groote et al. 2016 (Ann Biomed Eng 44:2922), rigid tendon, in the form
+of OpenSim's DeGrooteFregly2016Muscle (fibre damping 0). Contact: Serrancoli et
+al. 2019, OpenSim's SmoothSphereHalfSpaceForce. Passive stops:
+CoordinateLimitForce. All constants are OpenSim's.
+"""
+
+from __future__ import annotations
+
+import math
+
+from workers.simulate.twin.compiled import compiled
+from workers.simulate.twin.pack import Floats
+
+_B11, _B21, _B31, _B41 = 0.8150671134243542, 1.055033428970575, 0.162384573599574, 0.063303448465465
+_B12, _B22, _B32, _B42 = 0.433004984392647, 0.716775413397760, -0.029947116970696, 0.200356847296188
+_B13, _B23, _B33, _B43 = 0.1, 1.0, 0.353553390593274, 0.0
+_D1, _D2, _D3, _D4 = -0.3211346127989808, -8.149, -0.374, 0.8825327733249912
+
+ACTIVATION_STEEPNESS = 0.1
+"""OpenSim's b in 0.5 tanh(b (e - a)): so flat that activation and deactivation blend nearly half and half."""
+
+CONSTANT_CONTACT_FORCE, HERTZ_SMOOTHING, HUNT_CROSSLEY_SMOOTHING = 1e-5, 300.0, 50.0
+
+_NO_CONTACT = -20.0
+"""tanh of this is -1 in double precision: the smooth contact force is exactly zero."""
+
+
+@compiled
+def activation_rate(excitation: float, activation: float, activation_time: float, deactivation_time: float) -> float:
+    """Rate of activation (1/s)."""
+    z = 0.5 + 1.5 * activation
+    f = 0.5 * math.tanh(ACTIVATION_STEEPNESS * (excitation - activation))
+    return ((f + 0.5) / (activation_time * z) + (0.5 - f) * z / deactivation_time) * (excitation - activation)
+
+
+@compiled
+def path_geometry(
+    path: Floats, muscle: int, dimension: int, order: int, x: float, y: float
+) -> tuple[float, float, float]:
+    """Length (m) of a musculotendon unit and its derivatives by its one or two coordinates x, y (m/rad).
+
+    Args:
+        path: As `TwinModel.path`.
+    """
+    length, by_x, by_y = 0.0, 0.0, 0.0
+    for i in range(order, -1, -1):
+        row, row_by_y = 0.0, 0.0
+        for j in range(order - i if dimension == 2 else 0, -1, -1):
+            row_by_y = row_by_y * y + row
+            row = row * y + path[muscle, i, j]
+        by_x = by_x * x + length
+        length = length * x + row
+        by_y = by_y * x + row_by_y
+    return length, by_x, by_y
+
+
+@compiled
+def tendon_force(
+    length: float, speed: float, activation: float, max_force: float, optimal_length: float, slack_length: float,
+    width: float, max_speed: float, passive_gain: float, passive_offset: float, passive_scale: float,
+) -> float:  # fmt: skip
+    """Force (N) along the tendon of a unit of this length (m) and lengthening speed (m/s).
+
+    Args:
+        max_force: And what follows: as the columns of `TwinModel.muscles`.
+    """
+    along = length - slack_length
+    fiber = math.sqrt(along * along + width * width)
+    cosine = along / fiber
+    x = fiber / optimal_length
+    r1 = (x - _B21) / (_B31 + _B41 * x)
+    r2 = (x - _B22) / (_B32 + _B42 * x)
+    r3 = (x - _B23) / (_B33 + _B43 * x)
+    active = _B11 * math.exp(-0.5 * r1 * r1) + _B12 * math.exp(-0.5 * r2 * r2) + _B13 * math.exp(-0.5 * r3 * r3)
+    v = _D2 * speed * cosine / max_speed + _D3
+    force_velocity = _D1 * math.log(v + math.sqrt(v * v + 1.0)) + _D4
+    passive = (math.exp(passive_gain * (x - 1.0)) - passive_offset) * passive_scale
+    return max_force * (activation * active * force_velocity + passive) * cosine
+
+
+@compiled
+def contact_force(
+    indentation: float, sinking: float, slip: float, hertz: float, dissipation: float, static: float,
+    dynamic: float, viscous: float, transition: float,
+) -> tuple[float, float]:  # fmt: skip
+    """Force (N) of the floor on a sphere: along x, and upwards.
+
+    Args:
+        indentation: Depth (m), negative above the floor.
+        sinking: Speed of the contact point into the floor (m/s).
+        slip: Speed of the contact point along x (m/s).
+        hertz: Hertz constant, as in `TwinModel.sphere_shapes`; then the values of `TwinModel.contact`.
+    """
+    if HERTZ_SMOOTHING * indentation < _NO_CONTACT:
+        return 0.0, 0.0
+    depth = math.sqrt(indentation * indentation + CONSTANT_CONTACT_FORCE)
+    up = hertz * depth * math.sqrt(depth) * (0.5 + 0.5 * math.tanh(HERTZ_SMOOTHING * indentation))
+    up *= 1.0 + 1.5 * dissipation * sinking
+    up *= 0.5 + 0.5 * math.tanh(HUNT_CROSSLEY_SMOOTHING * (sinking + 2.0 / (3.0 * dissipation)))
+    slip_speed = math.sqrt(slip * slip + CONSTANT_CONTACT_FORCE)
+    relative = slip_speed / transition
+    friction = min(relative, 1.0) * (dynamic + 2.0 * (static - dynamic) / (1.0 + relative * relative))
+    return -up * (friction + viscous * slip_speed) * slip / slip_speed, up
+
+
+@compiled
+def _step_up(x: float) -> float:
+    """Simbody's smooth step from 0 to 1 over x in 0 to 1."""
+    x = min(max(x, 0.0), 1.0)
+    return x * x * x * (10.0 + x * (6.0 * x - 15.0))
+
+
+@compiled
+def limit_torque(
+    q: float, u: float, lower: float, upper: float, stiffness: float, damping: float, transition: float
+) -> float:
+    """Torque (N m) of a passive stop with the values of a row of `TwinModel.limits`."""
+    above = _step_up((q - upper) / transition)
+    below = _step_up((lower - q) / transition)
+    return stiffness * (below * (lower - q) - above * (q - upper)) - damping * (above + below) * u

@@ -1,0 +1,142 @@
+"""The compiled walk: sense, control, integrate, 200 times a second, and record every second time.
+
+The same order of things as `workers.simulate.forward.Walk.run`. The integrator
+is the semi-explicit Euler method: OpenSim's SemiExplicitEuler2 at step h takes
+two such half steps (its full step only estimates an error that a fixed step
+ignores), so that both engines take the same steps.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from farm.control.reflex import BASE_STIMULATION
+from workers.simulate.twin.compiled import compiled
+from workers.simulate.twin.dynamics import Scratch, accelerate, gather
+from workers.simulate.twin.forces import activation_rate
+from workers.simulate.twin.pack import Floats, Ints, TwinModel
+from workers.simulate.twin.reflex import delayed, reflexes
+
+COMPLETED, FELL, NOT_A_NUMBER, TOO_FAST = range(4)
+
+
+@compiled
+def derivatives(
+    model: TwinModel, q: Floats, u: Floats, activation: Floats, control: Floats, work: Scratch,
+    udot: Floats, adot: Floats,
+) -> None:  # fmt: skip
+    """Accelerations `[Q]` and activation rates `[M]` under controls `[M + R]` (muscles, then shoulders)."""
+    gather(model, q, u, activation, work)
+    _finish(model, activation, control, work, udot, adot)
+
+
+@compiled
+def _finish(model: TwinModel, activation: Floats, control: Floats, work: Scratch, udot: Floats, adot: Floats) -> None:
+    muscles = len(model.muscles)
+    for r in range(len(model.reflexes)):
+        work.torque[model.reflex_coordinates[r, 0]] += control[muscles + r] * model.reflexes[r, 4]
+    accelerate(model, work, udot)
+    for m in range(muscles):
+        adot[m] = activation_rate(control[m], activation[m], model.muscles[m, 8], model.muscles[m, 9])
+
+
+@compiled
+def sense(model: TwinModel, q: Floats, u: Floats, work: Scratch, senses: Floats) -> None:
+    """The controller's sense vector `[24]`, from what `gather` left in `work`."""
+    at = model.sense_coordinates
+    tilt, forward, lumbar = at[0], at[1], at[2]
+    senses[0] = -q[tilt]
+    senses[1] = -q[tilt] - (q[lumbar] - model.lumbar_rest)
+    senses[2] = -u[tilt] - u[lumbar]
+    senses[3] = u[forward]
+    for side in range(2):
+        k = 4 + 10 * side
+        hip, knee, ankle = at[3 + 3 * side], at[4 + 3 * side], at[5 + 3 * side]
+        senses[k] = work.load[side] / model.weight
+        senses[k + 1] = math.pi - q[hip]
+        senses[k + 2] = -u[hip]
+        senses[k + 3] = math.pi + q[knee]
+        senses[k + 4] = u[knee]
+        senses[k + 5] = math.pi / 2 - q[ankle]
+        for i in range(4):
+            m = model.sense_muscles[side, i]
+            senses[k + 6 + i] = work.muscle_force[m] / model.muscles[m, 0]
+
+
+@compiled
+def walk(
+    model: TwinModel, gains: Floats, whole: Ints, part: Floats, noise: Floats, phases: Floats, work: Scratch,
+    q: Floats, u: Floats, activation: Floats, steps: int, substeps: int, substep_s: float, steps_per_sample: int,
+    fallen_height: float, max_speed: float, states: Floats, controls: Floats, loads: Floats,
+) -> tuple[int, int, int, int]:  # fmt: skip
+    """Walk for `steps` control steps, or until a fall or a divergence.
+
+    Args:
+        noise: `[N, 18]` motor noise factors by control step; the last row holds on.
+        q, u, activation: The start; left at the end.
+        states, controls, loads: `[T, 2 Q + M]`, `[T, M + R]`, `[T, 2]`, filled.
+
+    Returns:
+        How it ended, the last control step, recorded samples, and the coordinate at fault.
+    """
+    coordinates, muscles = len(q), len(activation)
+    udot, adot = np.zeros(coordinates), np.zeros(muscles)
+    senses, arrived = np.zeros(len(whole)), np.zeros(len(whole))
+    ring = np.zeros((whole.max() + 2, len(whole)))
+    control = np.zeros(muscles + len(model.reflexes))
+    # OpenSim has taken the derivatives of a control interval's first instant before the new controls come: its first
+    # half step still runs under the controls of the interval before, and the very first under none.
+    held = np.zeros(len(control))
+    now, rows = -1, 0
+    for step in range(steps + 1):
+        for i in range(coordinates):
+            if not (math.isfinite(q[i]) and math.isfinite(u[i])):
+                return NOT_A_NUMBER, step, rows, i
+            if abs(u[i]) > max_speed:
+                return TOO_FAST, step, rows, i
+        for m in range(muscles):
+            if not math.isfinite(activation[m]):
+                return NOT_A_NUMBER, step, rows, 0
+        gather(model, q, u, activation, work)
+        sense(model, q, u, work, senses)
+        now = delayed(ring, now, whole, part, senses, arrived)
+        reflexes(arrived, gains, phases, control[:muscles])
+        row = min(step, len(noise) - 1)
+        for m in range(muscles):
+            control[m] = min(max(control[m] * (1.0 + noise[row, m]), BASE_STIMULATION), 1.0)
+        _shoulders(model, q, u, control)
+        if step % steps_per_sample == 0:
+            states[rows, :coordinates] = q
+            states[rows, coordinates : 2 * coordinates] = u
+            states[rows, 2 * coordinates :] = activation
+            controls[rows] = control
+            loads[rows] = work.load / model.weight
+            rows += 1
+        if q[2] < fallen_height:
+            return FELL, step, rows, 2
+        if step == steps:
+            break
+        for k in range(substeps):
+            if k > 0:
+                gather(model, q, u, activation, work)
+            _finish(model, activation, control if k > 0 else held, work, udot, adot)
+            for i in range(coordinates):
+                u[i] += substep_s * udot[i]
+                q[i] += substep_s * u[i]
+            for m in range(muscles):
+                activation[m] += substep_s * adot[m]
+        held[:] = control
+    return COMPLETED, steps, rows, 0
+
+
+@compiled
+def _shoulders(model: TwinModel, q: Floats, u: Floats, control: Floats) -> None:
+    """Arm swing: the torque reflexes' controls, after the muscles' in `control`."""
+    muscles, laws = len(model.muscles), model.reflexes
+    for r in range(len(model.reflexes)):
+        at, driver = model.reflex_coordinates[r, 0], model.reflex_coordinates[r, 1]
+        target = laws[r, 1] + laws[r, 0] * q[driver]
+        torque = laws[r, 2] * (target - q[at]) - laws[r, 3] * u[at]
+        control[muscles + r] = min(max(torque / laws[r, 4], -1.0), 1.0)
