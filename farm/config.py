@@ -207,7 +207,9 @@ def campaign_from_mapping(data: object, *, source: str) -> Campaign:
         CampaignError: With one line for each fault: field, value, what is allowed.
     """
     if not isinstance(data, dict):
-        raise CampaignError(f"{source}: a campaign is a YAML mapping (name: ..., samples: ...), got {type(data).__name__}")
+        raise CampaignError(
+            f"{source}: a campaign is a YAML mapping (name: ..., samples: ...), got {type(data).__name__}"
+        )
     try:
         return Campaign.model_validate(data)
     except ValidationError as error:
@@ -238,8 +240,7 @@ def _read(name_or_path: str) -> tuple[str, str]:
         guess = difflib.get_close_matches(name_or_path, SHIPPED_CAMPAIGNS, n=1)
         hint = f"did you mean {guess[0]!r}? " if guess else ""
         raise CampaignError(
-            f"there is no campaign {name_or_path!r}: {hint}"
-            f"give a YAML file or one of {', '.join(SHIPPED_CAMPAIGNS)}"
+            f"there is no campaign {name_or_path!r}: {hint}give a YAML file or one of {', '.join(SHIPPED_CAMPAIGNS)}"
         )
     try:
         return path.read_text("utf-8"), str(path)

@@ -119,13 +119,15 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({"baseline_rtf": baseline, "farm_rtf": rows[3]["rtf"], "rows": rows}))
         return
-    table = Table(title=f"Integration settings, {arguments.seconds} s of walking, {platform.processor() or platform.machine()}")
-    for column in ("setting", "integrator", "step ms", "accuracy", "end", "real-time factor", "x baseline", "angle error deg", "chatter BW"):
-        table.add_column(column)
+    table = Table(title=f"Integration settings, {arguments.seconds} s of walking, {platform.machine()}")
+    columns = "setting, integrator, step ms, accuracy, end, real time, x baseline, error deg, chatter BW"
+    for column in columns.split(", "):
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(
             row["setting"], row["integrator"], str(row["step_ms"] or ""), str(row["accuracy"] or ""), row["end"],
-            f"{row['rtf']:.2f}", f"{row['rtf'] / baseline:.1f}", f"{row['angle_error_deg']:.2f}", f"{row['load_chatter_bw']:.3f}",
+            f"{row['rtf']:.2f}", f"{row['rtf'] / baseline:.1f}", f"{row['angle_error_deg']:.2f}",
+            f"{row['load_chatter_bw']:.3f}",
         )  # fmt: skip
     Console().print(table)
 

@@ -40,9 +40,9 @@ def confirm(path: Path) -> tuple[dict[str, Any] | None, str]:
     job = found["job"]
     parameters = with_gains(person(job), np.array(found["gains"]))
     walk = simulate(parameters, seed=0, duration_s=10.0, budget_s=120.0)
-    person = anatomy(parameters)
-    labels = gait_labels(walk, person, frame_rate_hz=30.0)
-    quality = judge(walk, labels, person, QualityLimits())
+    dimensions = anatomy(parameters)
+    labels = gait_labels(walk, dimensions, frame_rate_hz=30.0)
+    quality = judge(walk, labels, dimensions, QualityLimits())
     speed = labels.values["gait_speed"]
     if not quality.accepted:
         return None, f"{path.stem}: " + "; ".join(f"{r}: {quality.details.get(r, '')}" for r in quality.reasons)
@@ -52,14 +52,14 @@ def confirm(path: Path) -> tuple[dict[str, Any] | None, str]:
         "condition": job.get("condition", "healthy"),
         "severity": job.get("severity", 0.0),
         "side": job.get("side", "none"),
-        "leg_length_m": round(person.leg_length_m, 4),
+        "leg_length_m": round(dimensions.leg_length_m, 4),
         "speed_m_s": round(speed, 3),
         "cost": round(found["cost"], 3),
     }
     for side, gains in zip("rl", legs, strict=True):
         row |= {f"{name}_{side}": repr(round(float(value), 6)) for name, value in zip(GAIN_NAMES, gains, strict=True)}
-    step = labels.values["step_length"]
-    return row, f"{path.stem}: {speed:.2f} m/s, step {step:.2f} m, cost of transport {labels.values['cost_of_transport']:.1f}"
+    step, price = labels.values["step_length"], labels.values["cost_of_transport"]
+    return row, f"{path.stem}: {speed:.2f} m/s, step {step:.2f} m, cost of transport {price:.1f} J/kg/m"
 
 
 def main() -> None:

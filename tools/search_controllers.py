@@ -24,12 +24,12 @@ import yaml
 
 from farm.control.reflex import GAIN_NAMES
 from farm.control.similarity import rescale_gains
-from farm.records import GaitParameters
+from farm.records import COORDINATES, GaitParameters
 from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M, anatomy
 from farm.sampling.conditions import impair
-from workers.simulate.forward import Walk
+from workers.simulate.forward import Rollout, Walk
 from workers.simulate.score import Aim, cost
-
+from workers.simulate.twin.engine import TwinWalk
 
 GENERIC = GaitParameters(stature_m=GENERIC_STATURE_M, mass_kg=GENERIC_MASS_KG)
 _GENERIC_LEG_M = anatomy(GENERIC).leg_length_m
@@ -68,22 +68,41 @@ def with_gains(someone: GaitParameters, gains: np.ndarray) -> GaitParameters:
     return dataclasses.replace(someone, reflex_gain_names=GAIN_NAMES, reflex_gains=legs)
 
 
+_twins: dict[str, list[TwinWalk]] = {}
+"""Compiled people of the job at hand: only gains change between candidates."""
+
+
+def rollout(job: dict[str, Any], gains: np.ndarray, number: int, duration_s: float) -> tuple[Rollout, float]:
+    """The walk of one of the job's people, and the speed that was asked of them."""
+    people = job.get("people", [{}])
+    if job.get("engine", "opensim") == "opensim":
+        someone = with_gains(person(job, people[number], number=number), gains)
+        return Walk(someone, seed=0).run(duration_s=duration_s, budget_s=120.0), someone.target_speed_m_s
+    key = json.dumps(job, sort_keys=True)
+    if key not in _twins:
+        _twins.clear()
+        _twins[key] = [
+            TwinWalk(with_gains(person(job, variant, number=i), gains), seed=0) for i, variant in enumerate(people)
+        ]
+    twin = _twins[key][number]
+    scaled = with_gains(twin.parameters, gains)
+    return twin.run(duration_s=duration_s, gains=scaled.reflex_gains), scaled.target_speed_m_s
+
+
 def evaluate(task: tuple[dict[str, Any], np.ndarray]) -> tuple[float, dict[str, float]]:
     """Cost of one candidate: the mean over the job's people; nobody may fall."""
     job, gains = task
-    people = job.get("people", [{}])
+    count = len(job.get("people", [{}]))
     total: dict[str, float] = {}
-    for number, variant in enumerate(people):
-        someone = with_gains(person(job, variant, number=number), gains)
-        aim = Aim(speed_m_s=someone.target_speed_m_s, **job.get("aim", {}))
-        walk = Walk(someone, seed=0)
-        rollout = walk.run(duration_s=aim.duration_s, budget_s=60.0)
-        _, terms = cost(rollout, walk.description.coordinate_names, aim)
+    for number in range(count):
+        duration_s = job.get("aim", {}).get("duration_s", Aim.duration_s)
+        walked, speed = rollout(job, gains, number, duration_s)
+        _, terms = cost(walked, COORDINATES, Aim(speed_m_s=speed, **job.get("aim", {})))
         for name, part in terms.items():
-            total[name] = total.get(name, 0.0) + part / len(people)
-        if rollout.end != "completed":
+            total[name] = total.get(name, 0.0) + part / count
+        if walked.end != "completed":
             # Who falls first ends the trial: those after count as fallen at once, which is cheap to know.
-            total["fall"] += 140.0 * (len(people) - 1 - number) / len(people)
+            total["fall"] += 140.0 * (count - 1 - number) / count
             break
     return sum(total.values()), total
 
@@ -95,6 +114,8 @@ def start_gains(job: dict[str, Any], out: Path) -> np.ndarray:
         gains = np.array(found["gains"])
     else:
         gains = np.array([source[name] for name in GAIN_NAMES])
+    if len(gains) == 2 * len(GAIN_NAMES) and not job.get("asymmetric"):
+        gains = gains[: len(GAIN_NAMES)]
     if job.get("asymmetric") and len(gains) == len(GAIN_NAMES):
         gains = np.concatenate([gains, gains])
     return gains
@@ -109,8 +130,10 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     jobs = yaml.safe_load(arguments.jobs.read_text())
-    with multiprocessing.get_context("spawn").Pool(arguments.workers, maxtasksperchild=400) as pool:
+    with multiprocessing.get_context("spawn").Pool(arguments.workers, maxtasksperchild=4000) as pool:
         for name, job in jobs.items():
+            if name.startswith("."):
+                continue
             if arguments.only and name not in arguments.only.split(","):
                 continue
             search(name, job, arguments.out, pool)

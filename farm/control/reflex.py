@@ -187,9 +187,7 @@ class ReflexController:
         # Plain floats: numpy scalars would triple the cost of these few hundred operations.
         arrived: list[float] = self._delay.push(senses).tolist()
         trunk, sides = arrived[:4], (arrived[4:14], arrived[14:24])
-        targets = [
-            gains.values["c0"] - gains.values["cv"] * trunk[3] - trunk[0] for gains in self.gains
-        ]
+        targets = [gains.values["c0"] - gains.values["cv"] * trunk[3] - trunk[0] for gains in self.gains]
         alphas = [leg[1] - 0.5 * leg[3] for leg in sides]
         for index, leg in enumerate(self._legs):
             _advance(leg, sides[index], alphas[index], targets[index], self.gains[index].values)
@@ -278,9 +276,7 @@ def _stimulate(
     gas = stance * _pos(g["GAS_2_FG"] * f_gas)
     sol = stance * _pos(g["SOL_1_FG"] * f_sol)
     ta = _pos(g["TA_5_PG"] * (phi_ankle - g["ankle_tgt"])) - stance * _pos(g["TA_5_G_SOL"] * sol)
-    return [
-        min(max(BASE_STIMULATION + u, BASE_STIMULATION), 1.0) for u in (ham, bfsh, glu, hfl, rf, vas, gas, sol, ta)
-    ]
+    return [min(max(BASE_STIMULATION + u, BASE_STIMULATION), 1.0) for u in (ham, bfsh, glu, hfl, rf, vas, gas, sol, ta)]
 
 
 def _pos(value: float) -> float:

@@ -67,17 +67,35 @@ def _leg(side: str) -> dict[str, Segment]:
     s = 1.0 if side == "r" else -1.0
     return {
         f"femur_{side}": Segment(
-            "pelvis", (-0.0707, -0.0661, s * 0.0835), (0.0, 0.0, 0.0), 9.3014, (0.0, -0.17, 0.0),
-            (0.1339, 0.0351, 0.1412), "thigh_proportion", 0.1478 / 0.1416,
+            "pelvis",
+            (-0.0707, -0.0661, s * 0.0835),
+            (0.0, 0.0, 0.0),
+            9.3014,
+            (0.0, -0.17, 0.0),
+            (0.1339, 0.0351, 0.1412),
+            "thigh_proportion",
+            0.1478 / 0.1416,
         ),
         f"tibia_{side}": Segment(
-            f"femur_{side}", (-0.0045, -0.3958, 0.0), (0.0, 0.0, 0.0), 3.7075, (0.0, -0.1867, 0.0),
-            (0.0504, 0.0051, 0.0511), "shank_proportion", 0.0481 / 0.0433,
+            f"femur_{side}",
+            (-0.0045, -0.3958, 0.0),
+            (0.0, 0.0, 0.0),
+            3.7075,
+            (0.0, -0.1867, 0.0),
+            (0.0504, 0.0051, 0.0511),
+            "shank_proportion",
+            0.0481 / 0.0433,
         ),
         # talus (0.1 kg), calcaneus (1.25 kg) and toes (0.2166 kg) of the generic model, composed
         f"calcn_{side}": Segment(
-            f"tibia_{side}", (0.0, -0.43, 0.0), (0.04877, 0.04195, -s * 0.00792), 1.5666,
-            (0.1124, 0.0272, -s * 0.0027), (0.0027, 0.0088, 0.0083), "foot_proportion", 0.0129 / 0.0137,
+            f"tibia_{side}",
+            (0.0, -0.43, 0.0),
+            (0.04877, 0.04195, -s * 0.00792),
+            1.5666,
+            (0.1124, 0.0272, -s * 0.0027),
+            (0.0027, 0.0088, 0.0083),
+            "foot_proportion",
+            0.0129 / 0.0137,
         ),
     }
 
@@ -86,13 +104,25 @@ def _arm(side: str) -> dict[str, Segment]:
     s = 1.0 if side == "r" else -1.0
     return {
         f"humerus_{side}": Segment(
-            "torso", (0.0032, 0.3715, s * 0.17), (0.0, 0.0, 0.0), 2.0325, (0.0, -0.1645, 0.0),
-            (0.0119, 0.0041, 0.0134), "arm_proportion", 0.0255 / 0.0271,
+            "torso",
+            (0.0032, 0.3715, s * 0.17),
+            (0.0, 0.0, 0.0),
+            2.0325,
+            (0.0, -0.1645, 0.0),
+            (0.0119, 0.0041, 0.0134),
+            "arm_proportion",
+            0.0255 / 0.0271,
         ),
         # ulna, radius and hand of Rajagopal et al. 2016, composed
         f"radius_{side}": Segment(
-            f"humerus_{side}", (0.0131, -0.2863, s * 0.0096), (0.0, 0.0, 0.0), 1.6725, (0.0, -0.1803, 0.0),
-            (0.0180, 0.0020, 0.0180), "arm_proportion", (0.0138 + 0.0056) / (0.0162 + 0.0061),
+            f"humerus_{side}",
+            (0.0131, -0.2863, s * 0.0096),
+            (0.0, 0.0, 0.0),
+            1.6725,
+            (0.0, -0.1803, 0.0),
+            (0.0180, 0.0020, 0.0180),
+            "arm_proportion",
+            (0.0138 + 0.0056) / (0.0162 + 0.0061),
         ),
     }
 
@@ -156,9 +186,7 @@ def _stations() -> dict[str, tuple[str, Vec3]]:
     return stations
 
 
-KEYPOINT_STATIONS: Mapping[str, tuple[str, Vec3]] = MappingProxyType(
-    {name: _stations()[name] for name in KEYPOINTS}
-)
+KEYPOINT_STATIONS: Mapping[str, tuple[str, Vec3]] = MappingProxyType({name: _stations()[name] for name in KEYPOINTS})
 """Body and point (generic metres) of each keypoint; the big toe's is for straight toes."""
 
 IMU_STATIONS: Mapping[str, tuple[str, Vec3]] = MappingProxyType(

@@ -11,12 +11,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-from farm.config import Campaign, ConditionShare, Population
+from farm.config import Campaign, ConditionShare, Population, load_campaign
 from farm.control.archive import ArchivedController, nearest
 from farm.control.reflex import GAIN_NAMES
 from farm.control.similarity import rescale_gains
 from farm.records import MUSCLE_GROUPS, GaitParameters, Sex, Side
-from farm.sampling.anatomy import anatomy
+from farm.sampling.anatomy import GENERIC_HIP_HEIGHT_M, anatomy
 from farm.sampling.conditions import impair
 from farm.seeds import Stream, generator
 
@@ -85,15 +85,17 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     )
 
 
-def check_drawable(campaign: Campaign) -> None:
-    """Refuse, before any work, a campaign that asks for people for whom no controller is known.
+def load_drawable_campaign(name_or_path: str, *, samples: int | None = None, seed: int | None = None) -> Campaign:
+    """A campaign (see `farm.config.load_campaign`) for whose people controllers are known.
 
     Raises:
-        CampaignError: Naming the condition, the side, and what the archive has.
+        CampaignError: Also where the archive has no walker for a condition on a side, before any work.
     """
+    campaign = load_campaign(name_or_path, samples=samples, seed=seed)
     for share in campaign.conditions:
         for side in share.sides:
-            nearest(share.condition, share.severity[0], side, campaign.target_speed_m_s[0], 0.9)
+            nearest(share.condition, share.severity[0], side, campaign.target_speed_m_s[0], GENERIC_HIP_HEIGHT_M)
+    return campaign
 
 
 def _condition_rand(campaign: Campaign, rng: np.random.Generator) -> tuple[ConditionShare, float, Side]:

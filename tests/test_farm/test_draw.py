@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farm.config import Campaign, ConditionShare, load_campaign
+from farm.config import Campaign, campaign_from_mapping, load_campaign
 from farm.control.archive import archive
 from farm.errors import CampaignError
 from farm.records import MUSCLES
@@ -84,6 +84,9 @@ def test_every_shipped_campaign_can_draw_its_people() -> None:
 
 
 def test_an_unknown_condition_is_refused_with_those_there_are() -> None:
-    campaign = HEALTHY.model_copy(update={"conditions": (ConditionShare(condition="levitation"),)})
-    with pytest.raises(CampaignError, match="levitation"):
-        gait_parameters_rand(campaign, 0)
+    wrong = {"name": "x", "samples": 1, "conditions": [{"condition": "foot_drp"}]}
+    with pytest.raises(CampaignError, match="no such condition; did you mean 'foot_drop'"):
+        campaign_from_mapping(wrong, source="x.yaml")
+    wrong = {"name": "x", "samples": 1, "conditions": [{"condition": "hemiparesis", "side": ["both"]}]}
+    with pytest.raises(CampaignError, match="hemiparesis cannot affect side 'both'; possible: right, left"):
+        campaign_from_mapping(wrong, source="x.yaml")

@@ -19,7 +19,10 @@ from workers.simulate.forward import simulate
 def healthy(**changes: object) -> GaitParameters:
     row = min((row for row in archive() if row.condition == "healthy"), key=lambda r: abs(r.speed_m_s - 1.2))
     person = GaitParameters(
-        stature_m=GENERIC_STATURE_M, target_speed_m_s=row.speed_m_s, reflex_gain_names=GAIN_NAMES, reflex_gains=row.gains
+        stature_m=GENERIC_STATURE_M,
+        target_speed_m_s=row.speed_m_s,
+        reflex_gain_names=GAIN_NAMES,
+        reflex_gains=row.gains,
     )
     return dataclasses.replace(person, **changes)  # type: ignore[arg-type]
 
@@ -83,7 +86,7 @@ def test_muscles_stay_in_their_range(walk: Trajectory) -> None:
     assert walk.muscle_activation.min() > 0.0
     assert walk.muscle_activation.max() <= 1.0
     assert walk.muscle_force.min() > -1.0
-    assert 0.3 < walk.muscle_fiber_length.min()
+    assert walk.muscle_fiber_length.min() > 0.3
     assert walk.muscle_fiber_length.max() < 1.8
 
 

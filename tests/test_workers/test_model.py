@@ -114,7 +114,11 @@ def test_a_scaled_body_has_its_stature_and_mass(
 ) -> None:
     mass = index * stature**2
     parameters = GaitParameters(
-        stature_m=stature, mass_kg=mass, thigh_proportion=thigh, trunk_proportion=trunk, sex=sex  # type: ignore[arg-type]
+        stature_m=stature,
+        mass_kg=mass,
+        thigh_proportion=thigh,
+        trunk_proportion=trunk,
+        sex=sex,  # type: ignore[arg-type]
     )
     body = anatomy(parameters)
     assert sum(s.mass_kg for s in body.segments.values()) == pytest.approx(mass)
@@ -160,7 +164,9 @@ def test_opensim_evaluates_the_same_polynomial() -> None:
     model.realizePosition(state)
     for muscle in description.muscles:
         q = np.array([pose[f"{name}_{muscle.side}"] for name in muscle.path.coordinates])
-        assert model.getMuscles().get(muscle.name).getLength(state) == pytest.approx(float(muscle.path.length(q)), abs=1e-9)
+        assert model.getMuscles().get(muscle.name).getLength(state) == pytest.approx(
+            float(muscle.path.length(q)), abs=1e-9
+        )
         for i, name in enumerate(muscle.path.coordinates):
             arm = model.getMuscles().get(muscle.name).computeMomentArm(state, coordinates.get(f"{name}_{muscle.side}"))
             assert arm == pytest.approx(float(muscle.path.moment_arms(q)[i]), abs=1e-6)

@@ -35,7 +35,7 @@ INTEGRATION_STEP_S = CONTROL_STEP_S / 5
 contact force of the light feet chatters with half a body weight."""
 
 FALLEN_PELVIS_HEIGHT = 0.68
-"""Below this share of its height in the initial pose the pelvis has dropped for good (Song & Geyer 2015 stop at a fall too)."""
+"""Below this share of its height in the initial pose the pelvis has dropped for good."""
 
 _STEPS_PER_SAMPLE = round(1.0 / (SAMPLE_RATE_HZ * CONTROL_STEP_S))
 
@@ -199,7 +199,8 @@ class Walk:
                 controls.append(control)
                 loads.append((senses[4], senses[4 + len(LEG_SENSES)]))
             if q[self._at["pelvis_ty"]] < FALLEN_PELVIS_HEIGHT * self._pelvis_height_m:
-                end, detail = "fell", f"at {now_s:.2f} s: the pelvis dropped below {FALLEN_PELVIS_HEIGHT:.0%} of its height"
+                end = "fell"
+                detail = f"at {now_s:.2f} s: the pelvis dropped below {FALLEN_PELVIS_HEIGHT:.0%} of its height"
                 break
             if time.monotonic() - began > budget_s:
                 end, detail = "stuck", f"at {now_s:.2f} s: the wall-clock budget of {budget_s:g} s was spent"

@@ -76,9 +76,7 @@ class PathPolynomial:
 @cache
 def exponents(dimension: int, order: int) -> tuple[tuple[int, ...], ...]:
     """Exponents of each coefficient, in OpenSim's order: the last variable runs fastest."""
-    return tuple(
-        powers for powers in itertools.product(range(order + 1), repeat=dimension) if sum(powers) <= order
-    )
+    return tuple(powers for powers in itertools.product(range(order + 1), repeat=dimension) if sum(powers) <= order)
 
 
 def _monomials(
@@ -160,9 +158,7 @@ def path_length(
     return total
 
 
-def _local(
-    point: PathPoint, body: Anatomy, side: str, knee: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _local(point: PathPoint, body: Anatomy, side: str, knee: NDArray[np.float64]) -> NDArray[np.float64]:
     """A path point in its own body's axes, scaled, `[..., 3]`."""
     sign = 1.0 if side == "r" else -1.0
     x, y = np.full(knee.shape, point.at[0]), np.full(knee.shape, point.at[1])
@@ -179,7 +175,7 @@ def _leg_frames(
     shape = angles["hip_flexion"].shape
     turn = {"pelvis": np.broadcast_to(np.eye(3), (*shape, 3, 3))}
     origin = {"pelvis": np.zeros((*shape, 3))}
-    femur, tibia, calcn = (body.segments[f"{name}_{side}"] for name in ("femur", "tibia", "calcn"))
+    femur, calcn = (body.segments[f"{name}_{side}"] for name in ("femur", "calcn"))
     turn["femur"] = _about_z(angles["hip_flexion"])
     origin["femur"] = np.broadcast_to(np.asarray(femur.joint_in_parent), (*shape, 3))
     slide = [spline(angles["knee_angle"]) * femur.scale for spline in _knee_splines("tibia")]

@@ -9,6 +9,7 @@ many gaits of nearly equal effort; nothing enforces it while a gait is simulated
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def _norm_distance(q: NDArray[np.float64], loads: NDArray[np.float64], names: tu
             angle = np.degrees(sign * q[:, names.index(f"{name}_{side}")])
             cycles = [
                 np.interp(np.linspace(a, b, len(band.mean)), np.arange(len(angle)), angle)
-                for a, b in zip(at[:-1], at[1:], strict=True)
+                for a, b in pairwise(at.tolist())
             ]
             if cycles:
                 distances.append(np.mean(((np.mean(cycles, axis=0) - band.mean) / band.total_sd) ** 2))
