@@ -1,0 +1,82 @@
+"""Drawn scenes: a function of the seed, within their ranges, varied, and independent of each other's streams."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+
+from farm.config import STANDARD_VIEWS
+from scenes.parameters import MONK_SKIN_TONES, scene_parameters_rand
+from scenes.room import floor_texture, room_box, room_panels, tile_noise, wall_texture
+from tests.test_scenes.people import PEOPLE, scene
+
+MAN = PEOPLE["generic man"]
+
+
+def test_the_same_seed_and_sample_draw_the_same_scene() -> None:
+    assert scene(MAN, 5) == scene(MAN, 5)
+    assert scene(MAN, 5) != scene(MAN, 6)
+    assert scene(MAN, 5) != scene(dataclasses.replace(MAN, sample_id=9), 5)
+
+
+def test_looks_and_cameras_come_from_streams_of_their_own() -> None:
+    views = tuple(STANDARD_VIEWS.values())
+    one = scene_parameters_rand(np.random.default_rng(1), np.random.default_rng(2), views=views)
+    other = scene_parameters_rand(np.random.default_rng(3), np.random.default_rng(2), views=views)
+    assert one.cameras == other.cameras
+    assert one.clothes != other.clothes
+
+
+def test_many_scenes_vary_in_everything_that_matters() -> None:
+    scenes = [scene(dataclasses.replace(MAN, sample_id=number)) for number in range(200)]
+    assert len({drawn.room.floor for drawn in scenes}) == 4
+    assert len({drawn.clothes.hair_style for drawn in scenes}) >= 4
+    assert {drawn.clothes.trouser_cut for drawn in scenes} == {"long", "short"}
+    lightness = np.array([np.mean(drawn.clothes.skin) for drawn in scenes])
+    assert np.histogram(lightness, bins=4, range=(0.1, 0.9))[0].min() >= 10, "skin tones of the whole scale"
+    assert len(MONK_SKIN_TONES) == 10
+    for drawn in scenes:
+        assert np.linalg.norm(drawn.light.direction) == 1.0 or abs(np.linalg.norm(drawn.light.direction) - 1) < 1e-9
+        assert drawn.light.direction[1] < -0.7
+        for camera in drawn.cameras:
+            view = camera.view
+            assert view.distance_m[0] <= camera.distance_m <= view.distance_m[1]
+            assert view.height_m[0] <= camera.height_m <= view.height_m[1]
+            assert abs(camera.azimuth_deg - view.azimuth_deg) <= view.azimuth_jitter_deg
+            assert view.vertical_fov_deg[0] <= camera.vertical_fov_deg <= view.vertical_fov_deg[1]
+
+
+def test_the_record_is_plain_json() -> None:
+    record = scene(MAN).record()
+    assert json.loads(json.dumps(record))["cameras"]["front"]["distance_m"] > 0
+
+
+def test_textures_repeat_without_a_seam_and_differ_by_seed() -> None:
+    noise = tile_noise(64, 8, 8, 3)
+    assert np.abs(noise[:, 0] - noise[:, -1]).max() < 0.3
+    assert 0.0 <= noise.min() < noise.max() <= 1.0
+    room = scene(MAN).room
+    for kind in ("tiles", "planks", "vinyl", "mat"):
+        textures = [floor_texture(dataclasses.replace(room, floor=kind, texture_seed=seed)) for seed in (1, 1, 2)]
+        assert textures[0].shape == (512, 512, 3)
+        assert np.array_equal(textures[0], textures[1])
+        assert not np.array_equal(textures[0], textures[2])
+    assert wall_texture(room).std() > 0.5
+
+
+def test_the_room_holds_everybody_and_faces_inwards() -> None:
+    places = np.array([[0.0, 0.0, -0.4], [14.0, 1.9, 0.4], [7.0, 1.3, 6.0]])
+    room = scene(MAN).room
+    box = room_box(room, places=places)
+    assert box.x0 < 0.0 < 14.0 < box.x1
+    assert box.z0 < -0.4 < 6.0 < box.z1
+    middle = np.array([7.0, 1.2, 2.0])
+    for panel in room_panels(room, box):
+        corner = panel.vertices[panel.faces]
+        normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+        assert np.all((normal * panel.normals[panel.faces[:, 0]]).sum(axis=1) > 0), "wound against its normal"
+        biggest = np.argsort(-np.linalg.norm(normal, axis=1))[: len(normal) // 2]
+        inward = ((middle - corner.mean(axis=1)) * normal).sum(axis=1)
+        assert np.all(inward[biggest] > 0), "a wall that one sees from outside only"
