@@ -14,10 +14,10 @@ def test_every_data_file_is_declared() -> None:
         path
         for room in ROOMS
         for path in (ROOT / room).rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc", ".part") and not path.name.startswith(".")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
     ]
     assert any(path.suffix == ".csv" for path in files)
-    lost = []
+    lost: list[str] = []
     for path in files:
         package = next(folder for folder in path.parents if (folder / "__init__.py").exists())
         name = ".".join(package.relative_to(ROOT).parts)
