@@ -52,17 +52,20 @@ EXTRA_OF_MODULE = {
 
 def _missing_dependency(error: ImportError) -> MissingDependencyError | None:
     """The message for a part that is not installed here, or None if the fault is our own."""
-    module = (error.name or "").partition(".")[0]
-    extra = EXTRA_OF_MODULE.get(module)
-    if extra is None:
-        return None
-    if isinstance(error, ModuleNotFoundError) and error.name == module:
-        return MissingDependencyError(
-            f"this command needs {module}, which is not installed here: pip install 'gaitfarm[{extra}]'"
-        )
-    return MissingDependencyError(
-        f"{module} is installed but does not load ({error}): `gaitfarm doctor` says what it lacks"
-    )
+    link: BaseException | None = error
+    while link is not None:  # ray.train raises a nameless error of its own from torch's
+        module = (getattr(link, "name", None) or "").partition(".")[0]
+        if isinstance(link, ImportError) and module in EXTRA_OF_MODULE:
+            if isinstance(link, ModuleNotFoundError) and link.name == module:
+                extra = EXTRA_OF_MODULE[module]
+                return MissingDependencyError(
+                    f"this command needs {module}, which is not installed here: pip install 'gaitfarm[{extra}]'"
+                )
+            return MissingDependencyError(
+                f"{module} is installed but does not load ({link}): `gaitfarm doctor` says what it lacks"
+            )
+        link = link.__cause__ or link.__context__
+    return None
 
 
 def _say_error(message: str) -> None:
@@ -366,12 +369,12 @@ def train(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Batches in an epoch; else by the dataset's size.", show_default=False)
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Clips in a batch of one worker.")] = 48,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips in a batch of one worker.")] = 32,
     time_budget: Annotated[
         float | None, typer.Option(min=1.0, help="End after so many seconds of training.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of split, order, augmentation and weights.")] = 1,
-    width: Annotated[int, typer.Option(min=8, max=1024, help="Channels of the network; 64 suits a CPU.")] = 64,
+    width: Annotated[int, typer.Option(min=8, max=1024, help="Channels of the network; 48 suits a CPU and up to some hundred gaits.")] = 48,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     gpu: Annotated[
         bool | None, typer.Option("--gpu/--cpu", help="One GPU for each worker, or none; else by what is there.",

@@ -24,7 +24,7 @@ from workers.train.keypoints import HIPS, RATE_HZ
 Floats = NDArray[np.floating[Any]]
 
 FOCAL_OVER_DIAGONAL = (0.55, 1.7)
-"""Phones' main cameras lie near 0.6 to 0.8, their tele lenses and the farm's own views (30 to 55 deg) at 0.85 to 1.7."""
+"""Phones' main cameras lie near 0.6 to 0.8, tele lenses and the farm's own views (30 to 55 deg) at 0.85 to 1.7."""
 
 IMAGE_SIZES = ((1920, 1080), (1080, 1920), (1280, 720), (640, 480), (256, 256), (512, 512), (832, 480), (1440, 1080))
 NEAREST_M = 0.3
@@ -56,15 +56,15 @@ def project(points: Floats, cameras: Cameras) -> tuple[NDArray[np.float32], NDAr
     Points outside the picture keep their pixels.
     """
     p = np.einsum("btij,btkj->btki", cameras.axes, points - cameras.position[:, :, None])
-    depth = p[..., 2]
-    before = depth > NEAREST_M
+    depth = np.asarray(p[..., 2])
+    before: NDArray[np.bool_] = np.greater(depth, NEAREST_M)
     scale = cameras.focal_px[:, None, None] / np.where(before, depth, 1.0)
     pixels = p[..., :2] * scale[..., None] + cameras.centre_px[:, None, None]
     return np.where(before[..., None], pixels, 0.0).astype(np.float32), before
 
 
 def look_at(position: Floats, target: Floats, roll_rad: Floats) -> NDArray[np.float64]:
-    """Camera axes `[..., 3, 3]` at `position` towards `target` `[..., 3]`; `roll_rad` `[...]` about the optical axis."""
+    """Camera axes `[..., 3, 3]` at `position` towards `target` `[..., 3]`; `roll_rad` `[...]` about the axis."""
     forward = target - position
     forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
     right = np.cross(forward, np.array([0.0, 1.0, 0.0]))
@@ -77,8 +77,7 @@ def look_at(position: Floats, target: Floats, roll_rad: Floats) -> NDArray[np.fl
 def inside(pixels: Floats, image_size: Floats) -> NDArray[np.bool_]:
     """`[B, T, K]` where pixels lie within the picture."""
     size = np.asarray(image_size)[:, None, None, :]
-    out: NDArray[np.bool_] = ((pixels > -0.5) & (pixels < size - 0.5)).all(axis=-1)
-    return out
+    return np.asarray(((pixels > -0.5) & (pixels < size - 0.5)).all(axis=-1))
 
 
 def cameras_rand(rng: np.random.Generator, points: Floats, stature_m: Floats) -> Cameras:
@@ -89,7 +88,7 @@ def cameras_rand(rng: np.random.Generator, points: Floats, stature_m: Floats) ->
         points: `[B, T, 17, 3]` m; the walk starts along x.
         stature_m: `[B]`.
     """
-    b, t = points.shape[:2]
+    b, t = len(points), int(points.shape[1])
     hips = points[:, :, HIPS].mean(axis=2)
     start, end = hips[:, 0], hips[:, -1]
     middle = (start + end) / 2.0
@@ -133,7 +132,7 @@ def cameras_rand(rng: np.random.Generator, points: Floats, stature_m: Floats) ->
 
     size = np.array(IMAGE_SIZES, dtype=float)[rng.integers(0, len(IMAGE_SIZES), b)]
     diagonal = np.linalg.norm(size, axis=-1)
-    wide = np.exp(rng.uniform(*np.log(FOCAL_OVER_DIAGONAL), b))
+    wide = np.exp(rng.uniform(np.log(FOCAL_OVER_DIAGONAL[0]), np.log(FOCAL_OVER_DIAGONAL[1]), b))
     # whoever films somebody whole chooses lens and place together: the focal length is drawn so that the person
     # fills a plausible share of the picture at the middle of the clip, within what lenses there are
     apart = np.linalg.norm(position[:, t // 2] - hips[:, t // 2], axis=-1)

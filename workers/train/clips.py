@@ -166,7 +166,8 @@ def _at(values: Floats, index: Floats) -> Floats:
     """`[T, ...]` values at fractional indices, by straight lines."""
     low = np.minimum(index.astype(int), len(values) - 2)
     share = (index - low).reshape(-1, *([1] * (values.ndim - 1)))
-    return values[low] * (1 - share) + values[low + 1] * share
+    out: Floats = values[low] * (1 - share) + values[low + 1] * share
+    return out
 
 
 def usable(clip: GaitClip) -> bool:

@@ -96,7 +96,7 @@ def _before_any_camera(
         device = next(model.parameters()).device
         f = batch.features
         with torch.inference_mode():
-            outputs = model(*(torch.from_numpy(x).to(device) for x in (f.frames, f.rhythm, f.valid)))
+            outputs = model(*(torch.from_numpy(x).to(device) for x in (f.frames, f.whole, f.valid)))
         out.append((batch.labels, gait_from_outputs(outputs).double().cpu().numpy()))
     return out
 

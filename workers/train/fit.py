@@ -43,9 +43,9 @@ class TrainSettings:
     seed: int = 1
     epochs: int = 12
     steps: int = 50
-    batch_size: int = 48
+    batch_size: int = 32
     learning_rate: float = 2e-3
-    width: int = 64
+    width: int = 48
 
     @property
     def config(self) -> EstimatorConfig:
@@ -97,6 +97,13 @@ class Fitter:
         )
         self._wrapped = wrap(self._model)
 
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        """Fix the standardisation of inputs to that of `batches`, before the first step."""
+        tensors = [self._tensors(batch) for batch in batches]
+        frames, whole, valid = (torch.cat([t[i] for t in tensors]) for i in range(3))
+        for model in (self._model, self._average):
+            model.calibrate(frames, whole, valid)
+
     @property
     def estimator(self) -> GaitEstimator:
         """The network with its weights averaged over the last tenth of the steps: steadier than the last weights."""
@@ -118,8 +125,8 @@ class Fitter:
         """One optimiser step; the loss before it."""
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate(elapsed_share)
-        frames, rhythm, valid, labels, stature = self._tensors(batch)
-        value = loss(self._wrapped(frames, rhythm, valid), labels, stature)
+        frames, whole, valid, labels, stature = self._tensors(batch)
+        value = loss(self._wrapped(frames, whole, valid), labels, stature)
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._model.parameters(), GRADIENT_NORM)
@@ -137,8 +144,8 @@ class Fitter:
         """Mean loss of the averaged network."""
         values = []
         for batch in batches:
-            frames, rhythm, valid, labels, stature = self._tensors(batch)
-            values.append(float(loss(self._average(frames, rhythm, valid), labels, stature)))
+            frames, whole, valid, labels, stature = self._tensors(batch)
+            values.append(float(loss(self._average(frames, whole, valid), labels, stature)))
         return sum(values) / max(1, len(values))
 
     @torch.no_grad()
@@ -152,7 +159,7 @@ class Fitter:
     def _tensors(self, batch: Batch) -> tuple[Tensor, ...]:
         f = batch.features
         return (
-            *(torch.from_numpy(x).to(self._device, non_blocking=True) for x in (f.frames, f.rhythm, f.valid)),
+            *(torch.from_numpy(x).to(self._device, non_blocking=True) for x in (f.frames, f.whole, f.valid)),
             torch.from_numpy(batch.labels).float().to(self._device),
             torch.from_numpy(batch.stature_m).float().to(self._device),
         )

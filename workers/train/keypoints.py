@@ -25,7 +25,7 @@ Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 
 RATE_HZ = 30.0
-"""Every clip is resampled to this; more than walking needs (99.7 % of the power of its markers lies below 6 Hz, Winter 2009)."""
+"""Every clip is resampled to this; walking needs less (99.7 % of its markers' power lies below 6 Hz, Winter 2009)."""
 
 MAX_GAP_S = 0.25
 """Gaps up to half a step are bridged by a straight line; longer ones stay missing."""
@@ -55,7 +55,9 @@ CHANNELS: tuple[str, ...] = (
     "log_size", "log_size_change", "size_rate", "depth_rate",
     "left_ankle_velocity_x", "left_ankle_velocity_y", "right_ankle_velocity_x", "right_ankle_velocity_y",
 )  # fmt: skip
-N_RHYTHMS = 3
+PAIRS = (HIPS, KNEES, ANKLES, SHOULDERS)
+N_RHYTHMS, N_SPREADS = 3, 6 * len(PAIRS) + 1
+N_WHOLE = N_RHYTHMS * N_LAGS + N_SPREADS
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,12 @@ class Features:
 
     Attributes:
         frames: `[B, T, C]` float32 by `CHANNELS`, of order one; 0 where missing.
-        rhythm: `[B, 3, N_LAGS]` float32, autocorrelation of the leg's, the arm's and the unsigned ankle's
-            left-right difference over lags of 0 to 1.5 s.
+        whole: `[B, N_WHOLE]` float32, the clip as a whole: `rhythm`, then `spread`.
         valid: `[B, T]` where the clip has a person at all.
     """
 
     frames: NDArray[np.float32]
-    rhythm: NDArray[np.float32]
+    whole: NDArray[np.float32]
     valid: Bools
 
 
@@ -113,7 +114,8 @@ def resample(points: Floats, present: Bools, rate_hz: float) -> tuple[NDArray[np
 def _gaussian(sigma: float) -> NDArray[np.float32]:
     half = max(1, int(np.ceil(3 * sigma)))
     kernel = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
-    return (kernel / kernel.sum()).astype(np.float32)
+    out: NDArray[np.float32] = (kernel / kernel.sum()).astype(np.float32)
+    return out
 
 
 def _smooth(values: Floats, weight: Floats | Bools, sigma: float, *, axis: int) -> NDArray[np.float32]:
@@ -195,29 +197,34 @@ def apparent_height(points: Floats, present: Bools) -> tuple[NDArray[np.float32]
     centre = np.zeros((len(points), 1))
     centre[has_any[:, 0], 0] = np.nanmedian(with_nan[has_any[:, 0]], axis=1)
     log_raw = np.clip(log_raw, centre - np.log(3.0), centre + np.log(3.0))
-    smooth = _smooth(log_raw - centre, seen, 0.25 * RATE_HZ, axis=1)
-    near = _smooth(np.ones_like(smooth), seen, 0.25 * RATE_HZ, axis=1) > 0.5
-    height: NDArray[np.float32] = np.exp(fill(smooth, near) + centre).astype(np.float32)
+    smooth = _filtered(fill(log_raw - centre, seen), _gaussian(0.2 * RATE_HZ))
+    height: NDArray[np.float32] = np.exp(smooth + centre).astype(np.float32)
     return height, seen
 
 
+def _filtered(values: Floats, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Convolution along time of `[B, T, ...]`; odd reflection keeps a straight path straight up to its ends."""
+    n, half = values.shape[1], len(kernel) // 2
+    reach = min(half, n - 1)
+    x = np.asarray(values, dtype=np.float32)
+    left = 2 * x[:, :1] - x[:, reach:0:-1]
+    right = (
+        2 * x[:, -1:] - x[:, n - 2 : n - 2 - reach : -1] if n - 2 - reach >= 0 else 2 * x[:, -1:] - x[:, n - 2 :: -1]
+    )
+    padded = np.concatenate([left, x, right[:, :reach]], axis=1)
+    out: NDArray[np.float32] = convolve1d(padded, kernel, axis=1, mode="nearest")[:, reach : reach + n]
+    return out
+
+
 def _rate(values: Floats, sigma_s: float) -> NDArray[np.float32]:
-    """Time derivative `[B, T, ...]` per second, by the derivative of a Gaussian; edges by reflection."""
+    """Time derivative `[B, T, ...]` per second, by the derivative of a Gaussian."""
     sigma = sigma_s * RATE_HZ
     kernel = _gaussian(sigma)
     half = len(kernel) // 2
     lags = np.arange(-half, half + 1)
     slope = kernel * lags
     slope = (slope / (slope * lags).sum()).astype(np.float32)
-    # odd reflection keeps the slope of a straight path right up to the first and last moment
-    n = values.shape[1]
-    reach = min(half, n - 1)
-    x = np.asarray(values, dtype=np.float32)
-    left = 2 * x[:, :1] - x[:, reach:0:-1]
-    right = 2 * x[:, -1:] - x[:, -2 : -reach - 2 : -1]
-    padded = np.concatenate([left, x, right], axis=1)
-    out: NDArray[np.float32] = convolve1d(padded, slope[::-1], axis=1, mode="nearest")[:, reach : reach + n] * RATE_HZ
-    return out
+    return _filtered(values, slope[::-1]) * np.float32(RATE_HZ)
 
 
 def rhythm(relative: Floats) -> NDArray[np.float32]:
@@ -253,6 +260,36 @@ def _autocorrelation(signal: Floats) -> NDArray[np.float32]:
     return np.clip(out, -2.0, 2.0)
 
 
+def spread(relative: Floats, valid: Bools) -> NDArray[np.float32]:
+    """How far apart left and right are: what step width and step length look like in one picture of the clip.
+
+    Seen from ahead or behind, the mean distance of the ankles across is the step
+    width (the share that comes from strides cancels over them); seen from the
+    side, their largest distance is the step. Means over moments are exact where
+    a convolution's pooled features would have to find them.
+
+    Args:
+        relative: `[B, T, 17, 2]` in apparent heights, without gaps.
+        valid: `[B, T]` moments that count.
+
+    Returns:
+        `[B, N_SPREADS]`: for each of `PAIRS` mean, its magnitude, and SD of right minus left in x and y, then the 95th
+        percentile of the ankles' distance; scaled to order one.
+    """
+    w = valid[:, :, None].astype(np.float32)
+    n = np.maximum(w.sum(axis=1), 1.0)
+    columns = []
+    for left, right in PAIRS:
+        apart = relative[:, :, right] - relative[:, :, left]
+        mean = (apart * w).sum(axis=1) / n
+        deviation = np.sqrt((((apart - mean[:, None]) * w) ** 2).sum(axis=1) / n)
+        columns += [mean * 8.0, np.abs(mean) * 8.0, deviation * 5.0]
+    ankles = np.linalg.norm(relative[:, :, ANKLES[1]] - relative[:, :, ANKLES[0]], axis=-1)
+    columns.append(np.quantile(np.where(valid, ankles, 0.0), 0.95, axis=1)[:, None] * 3.0)
+    out: NDArray[np.float32] = np.concatenate(columns, axis=1).astype(np.float32)
+    return np.clip(out, -5.0, 5.0)
+
+
 def features(points: Floats, present: Bools, image_size: Floats) -> Features:
     """Normalise clips at `RATE_HZ` into what the network reads.
 
@@ -272,7 +309,7 @@ def features(points: Floats, present: Bools, image_size: Floats) -> Features:
     height, _ = apparent_height(points, present)
     hips, has_hips = _middle(points, present, HIPS)
     centre = fill(hips, np.repeat(has_hips[..., None], 2, axis=-1))
-    steady = _smooth(centre, np.ones_like(centre), 0.1 * RATE_HZ, axis=1)
+    steady = _filtered(centre, _gaussian(0.1 * RATE_HZ))
     scale = height[..., None]
     relative = (points - steady[:, :, None]) / scale[..., None]
     # six body heights off the hips is a false detection, whoever it was
@@ -302,4 +339,5 @@ def features(points: Floats, present: Bools, image_size: Floats) -> Features:
     )
     valid = present.sum(axis=-1) >= 4  # fewer than four keypoints say nothing about a gait
     frames = np.clip(frames, -8.0, 8.0) * valid[..., None]
-    return Features(frames.astype(np.float32), rhythm(whole), valid)
+    summary = np.concatenate([rhythm(whole).reshape(len(points), -1), spread(whole, valid)], axis=1)
+    return Features(frames.astype(np.float32), summary, valid)

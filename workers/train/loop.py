@@ -19,33 +19,28 @@ import os
 import signal
 import tempfile
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray.train
-import torch
-from ray.train.torch import TorchTrainer, get_device, prepare_model
+from ray.train.torch import TorchTrainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-import farm
 from farm.errors import StorageError, UserError
-from farm.seeds import Stream, generator
-from workers.train.clips import Batch, GaitClip, batch_rand
-from workers.train.estimator import CHECKPOINT_NAME, load, save
+from workers.train.clips import GaitClip
+from workers.train.estimator import CHECKPOINT_NAME, load
 from workers.train.evaluate import MAX_TEST_GAITS, Score, score_table, scores, write_scores
-from workers.train.fit import Fitter, TrainSettings
+from workers.train.fit import TrainSettings
+from workers.train.rank import PROGRESS_EVERY_S, Order, train_rank
 from workers.train.source import DatasetSource
-from workers.train.stream import GaitStream, Place, Split, split
+from workers.train.stream import Part, Split, split
 
-STATE_NAME = "training.safetensors"
 RUN_NAME = "run"
 RECORD_NAME = "run.json"
-VALIDATION_BATCHES, VALIDATION_BATCH, VALIDATION_MOMENTS = 4, 64, 120
 MIN_STEPS = 40
 """Of an epoch: a dozen gaits are seen again and again, each time varied and filmed anew."""
 
@@ -54,7 +49,6 @@ CUTS_PER_GAIT = 4
 
 MAX_FAILURES = 3
 KEPT_CHECKPOINTS = 2
-PROGRESS_EVERY_S = 0.25
 OBJECT_STORE_BYTES = 100_000_000
 GPU_START_LIMIT_S = "900"
 """Machines with GPUs take minutes to start; Ray Train gives up after one."""
@@ -91,18 +85,6 @@ class TrainSummary:
     def as_json(self) -> dict[str, object]:
         """For machines."""
         return asdict(self) | {"checkpoint": str(self.checkpoint), "scores": [asdict(score) for score in self.scores]}
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What a rank is told."""
-
-    uri: str
-    endpoint_url: str | None
-    settings: TrainSettings
-    time_budget_s: float | None
-    threads: int
-    data_dirs: tuple[str, ...] = ()
 
 
 @ray.remote(num_cpus=0)
@@ -148,7 +130,7 @@ def train(
         time_budget_s: Stop after so many seconds of training; the learning rate falls to fit.
         batch_size: Clips in one rank's batch.
         seed: Of everything random.
-        width: Channels of the network; 64 suits a CPU.
+        width: Channels of the network; 48 suits a CPU and up to some hundred gaits.
         resume: Go on with the run in `out`.
         use_gpu: One GPU for each rank; None if there are as many as ranks.
         address: Ray cluster, as `ray.init` takes it; None starts Ray here.
@@ -214,10 +196,10 @@ def train(
     return summary
 
 
-def held_out(source: DatasetSource, parts: Split, part: str) -> list[GaitClip]:
+def held_out(source: DatasetSource, parts: Split, part: Part) -> list[GaitClip]:
     """The usable gaits of a held-out part, at most `MAX_TEST_GAITS`, each shard fetched once."""
     by_shard: dict[str, list[int]] = {}
-    for shard, index in parts.parts[part][:MAX_TEST_GAITS]:  # type: ignore[index]
+    for shard, index in parts.parts[part][:MAX_TEST_GAITS]:
         by_shard.setdefault(shard, []).append(index)
     clips: list[GaitClip] = []
     for shard, indices in by_shard.items():
@@ -262,7 +244,8 @@ def _claim(out: Path, record: dict[str, object], *, resume: bool) -> None:
                 was, now = before["settings"][name], record["settings"][name]  # type: ignore[index]
                 if was != now:
                     raise UserError(
-                        f"cannot resume {out}: {name} was {was} and is now {now}; add --{name} {was}, or choose another --out"
+                        f"cannot resume {out}: {name} was {was} and is now {now}; "
+                        f"add --{name} {was}, or choose another --out"
                     )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error}); choose another --out") from None
@@ -312,9 +295,9 @@ def _fit(
     each = max(1, min(8, cpus // workers)) if cpus else 1
     news = _News.remote()  # type: ignore[attr-defined]
     trainer = TorchTrainer(
-        _rank,
+        train_rank,
         train_loop_config={
-            "order": _Order(uri, endpoint_url, settings, time_budget_s, each),
+            "order": Order(uri, endpoint_url, settings, time_budget_s, each),
             "news": news,
         },
         scaling_config=ray.train.ScalingConfig(
@@ -356,7 +339,8 @@ def _shown(news: Any, settings: TrainSettings, console: Console) -> Iterator[Non
     done = threading.Event()
     bar = Progress(
         TextColumn("[bold]train"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}  loss {task.fields[loss]}  validation {task.fields[validation]}"),
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        TextColumn("loss {task.fields[loss]}  validation {task.fields[validation]}"),
         console=console, transient=False,
     )  # fmt: skip
 
@@ -418,102 +402,3 @@ def _ray(address: str | None, workers: int) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread() and callable(term):
             signal.signal(signal.SIGTERM, term)
         yield
-
-
-def _rank(config: dict[str, Any]) -> None:
-    """One rank of training; runs on any machine of the cluster."""
-    order: _Order = config["order"]
-    settings = order.settings
-    context = ray.train.get_context()
-    rank, world = context.get_world_rank(), context.get_world_size()
-    torch.set_num_threads(max(1, order.threads))
-    source = DatasetSource(order.uri, endpoint_url=order.endpoint_url)
-    parts = split(source.shards, settings.seed)
-    fitter = Fitter(
-        settings, device=get_device(), wrap=prepare_model if world > 1 else lambda module: module, rank=rank
-    )
-    before = ray.train.get_checkpoint()
-    if before is not None:
-        with before.as_directory() as folder:
-            fitter.restore((Path(folder) / STATE_NAME).read_bytes())
-    stream = GaitStream(
-        source, parts.parts["train"], seed=settings.seed, batch_size=settings.batch_size,
-        steps_per_epoch=settings.steps, rank=rank, world=world, threads=order.threads,
-    )  # fmt: skip
-    stream.load_state_dict({"epoch": fitter.progress.epoch, "step": 0})
-    validation = _validation_rand(source, parts.parts["validation"], settings.seed) if rank == 0 else []
-    tell = config["news"].put.remote if rank == 0 else lambda _: None
-    tell({"resumed_from_epoch": fitter.progress.epoch, "epoch": fitter.progress.epoch, "step": fitter.progress.step})
-    if fitter.progress.epoch >= settings.epochs:
-        _report(fitter, source, math.nan, fitter.validate(validation), rank)
-        return
-    while fitter.progress.epoch < settings.epochs:
-        over, mean = _epoch(fitter, stream, order, world, tell)
-        value = fitter.validate(validation)
-        tell({"validation_loss": value, "epoch": fitter.progress.epoch})
-        _report(fitter, source, mean, value, rank)
-        if over:
-            break
-
-
-def _epoch(fitter: Fitter, stream: GaitStream, order: _Order, world: int, tell: Any) -> tuple[bool, float]:
-    """One epoch; whether the time is up, and the mean loss."""
-    begun = time.monotonic()
-    fitter.begin_epoch()
-    budget = order.time_budget_s
-    told, total, n = begun, 0.0, 0
-    for batch in stream:
-        spent = fitter.progress.seconds + time.monotonic() - begun
-        share = _agreed(spent / budget, world) if budget else 0.0
-        if share >= 1.0:
-            break
-        value = fitter.step(batch, elapsed_share=share)
-        total, n = total + value, n + 1
-        if time.monotonic() - told > PROGRESS_EVERY_S:
-            told = time.monotonic()
-            tell({"step": fitter.progress.step, "loss": total / n})
-    fitter.end_epoch(time.monotonic() - begun)
-    tell({"step": fitter.progress.step, "loss": total / max(1, n)})
-    return bool(budget and fitter.progress.seconds >= budget), total / max(1, n)
-
-
-def _agreed(share: float, world: int) -> float:
-    """The largest of all ranks' shares of the time budget, so that they stop at the same step."""
-    if world == 1:
-        return share
-    value = torch.tensor([share], device=get_device())
-    torch.distributed.all_reduce(value, op=torch.distributed.ReduceOp.MAX)
-    return float(value)
-
-
-def _report(fitter: Fitter, source: DatasetSource, mean: float, validation: float, rank: int) -> None:
-    """Give Ray Train the epoch's figures and, from rank 0, its checkpoint."""
-    done = fitter.progress
-    metrics = {
-        "epoch": done.epoch, "step": done.step, "seconds": done.seconds, "loss": mean, "validation_loss": validation,
-    }  # fmt: skip
-    if rank != 0:
-        ray.train.report(metrics)
-        return
-    provenance = {
-        "dataset_id": source.dataset_id, "uri": source.uri, "settings": asdict(fitter.settings),
-        "epochs": done.epoch, "steps": done.step, "gaitfarm": farm.__version__,
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / STATE_NAME).write_bytes(fitter.state())
-        (Path(folder) / CHECKPOINT_NAME).write_bytes(save(fitter.estimator, provenance=provenance))
-        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
-
-
-def _validation_rand(source: DatasetSource, places: Sequence[Place], seed: int) -> list[Batch]:
-    """A few fixed batches of held-out gaits, the same in every epoch and every run."""
-    shards = {shard: source.load(shard) for shard in sorted({shard for shard, _ in places[:VALIDATION_BATCH]})}
-    clips = [clip for shard, i in places[:VALIDATION_BATCH] if (clip := shards[shard][i]) is not None]
-    if not clips:
-        return []
-    batches = []
-    for i in range(VALIDATION_BATCHES):
-        rng = generator(seed, Stream.AUGMENTATION, (1 << 97) + i)
-        some = [clips[j % len(clips)] for j in range(VALIDATION_BATCH)]
-        batches.append(batch_rand(rng, some, VALIDATION_MOMENTS))
-    return batches

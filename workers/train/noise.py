@@ -51,7 +51,7 @@ def noisy_rand(
     Returns:
         Points and presence, new arrays.
     """
-    b, t = points.shape[:2]
+    b, t = len(points), int(points.shape[1])
     p = np.array(points, dtype=np.float32)
     seen = np.array(present)
     clean = rng.random(b) < 0.15  # some bring motion capture
@@ -107,7 +107,7 @@ def _spans_rand(rng: np.random.Generator, t: int, share: float, longest: int) ->
 
 def _swap_rand(rng: np.random.Generator, p: Floats, seen: Bools, clean: Bools) -> None:
     """Bursts in which left and right legs are taken for each other, in place."""
-    b, t = p.shape[:2]
+    b, t = len(p), int(p.shape[1])
     legs = np.array([*KNEES, *ANKLES])
     for i in np.flatnonzero((rng.random(b) < 0.25) & ~clean):
         for _ in range(int(rng.integers(1, 5))):
@@ -118,7 +118,7 @@ def _swap_rand(rng: np.random.Generator, p: Floats, seen: Bools, clean: Bools) -
 
 def _coarsen_rand(rng: np.random.Generator, p: Floats) -> None:
     """A lower picture rate and its straight lines between, in place."""
-    b, t = p.shape[:2]
+    b, t = len(p), int(p.shape[1])
     for i in np.flatnonzero(rng.random(b) < 0.15):
         rate = float(rng.uniform(10.0, 29.0))
         at = np.arange(t) / RATE_HZ
@@ -135,13 +135,13 @@ def _coarsen_rand(rng: np.random.Generator, p: Floats) -> None:
 
 def _hide_rand(rng: np.random.Generator, seen: Bools, clean: Bools) -> None:
     """Drop single detections, limbs for a while, faces and arms for good, whole pictures; in place."""
-    b, t = seen.shape[:2]
+    b, t = len(seen), int(seen.shape[1])
     rate = np.where(clean, 0.0, rng.uniform(0.0, 0.08, b) * (rng.random(b) < 0.6))
     seen &= rng.random(seen.shape, dtype=np.float32) >= rate[:, None, None]
     pictures = np.where(rng.random(b) < 0.2, rng.uniform(0.0, 0.1, b), 0.0)
     seen &= (rng.random((b, t)) >= pictures[:, None])[..., None]
-    seen[np.ix_(rng.random(b) < 0.25, np.ones(t, dtype=bool), _mask(_FACE))] = False
-    seen[np.ix_(rng.random(b) < 0.08, np.ones(t, dtype=bool), _mask(_ARMS))] = False
+    seen &= ~((rng.random(b) < 0.25)[:, None, None] & _mask(_FACE))
+    seen &= ~((rng.random(b) < 0.08)[:, None, None] & _mask(_ARMS))
     for i in np.flatnonzero((rng.random(b) < 0.3) & ~clean):
         for _ in range(int(rng.integers(1, 4))):
             span = _spans_rand(rng, t, 0.3, int(1.0 * RATE_HZ))

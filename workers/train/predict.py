@@ -33,7 +33,10 @@ MIN_CONFIDENCE = 0.25
 
 RATE_RANGE_HZ = (5.0, 1000.0)
 WINDOWS_TOGETHER = 64
-WANTED = "wanted: keypoints_2d [F,17,2] px in COCO-17 order, fps, image_size (width, height), optionally visibility or confidence [F,17]"
+WANTED = (
+    "wanted: keypoints_2d [F,17,2] px in COCO-17 order, fps, image_size (width, height), "
+    "optionally visibility or confidence [F,17]"
+)
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,12 @@ def believed(points: NDArray[Any], visibility: NDArray[Any] | None) -> NDArray[n
     present: NDArray[np.bool_] = np.isfinite(points).all(axis=-1)
     if visibility is None:
         # (0, 0) is how most estimators write "not found"; nobody's joint lies exactly in the corner
-        return present & (points != 0).any(axis=-1)
+        present &= (points != 0).any(axis=-1)
+        return present
     known = np.nan_to_num(np.asarray(visibility, dtype=float), nan=0.0)
     coded = known.max(initial=0.0) > 1.0
-    return present & (known > 0.0 if coded else known >= MIN_CONFIDENCE)
+    present &= known > 0.0 if coded else known >= MIN_CONFIDENCE
+    return present
 
 
 def estimate(model: GaitEstimator, clips: Sequence[KeypointClip]) -> NDArray[np.float64]:
@@ -110,7 +115,7 @@ def _outputs(
         f = features(seen_points, seen_present, size)
         seen = f.valid.mean(axis=1, keepdims=True)
         with torch.inference_mode():
-            out = model(*(torch.from_numpy(x).to(device) for x in (f.frames, f.rhythm, f.valid)))
+            out = model(*(torch.from_numpy(x).to(device) for x in (f.frames, f.whole, f.valid)))
         outs.append(out.double().cpu().numpy())
     return np.mean(outs, axis=0), seen
 
@@ -178,7 +183,8 @@ def _checked(path: Path, arrays: dict[str, NDArray[Any]]) -> KeypointClip:
     size = arrays["image_size"].astype(float).ravel()
     if size.shape != (2,) or not (np.isfinite(size).all() and (size >= 1).all()):
         raise FormatError(
-            f"{path}: image_size is {arrays['image_size'].tolist()}; wanted: two positive numbers, width and height in px"
+            f"{path}: image_size is {arrays['image_size'].tolist()}; wanted: two positive numbers, "
+            "width and height in px"
         )
     visibility = arrays.get("visibility", arrays.get("confidence"))
     if visibility is not None and visibility.shape != points.shape[:2]:

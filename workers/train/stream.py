@@ -161,8 +161,8 @@ def epoch_places(places: Sequence[Place], *, seed: int, epoch: int, rank: int, w
     if len(shards) >= world:
         mine = [by_shard[shard] for shard in shards[rank::world]]
     else:
-        own = list(places)[rank::world] or list(places)
-        mine = [[place for place in by_shard[shard] if place in set(own)] for shard in shards]
+        own = set(list(places)[rank::world] or places)
+        mine = [[place for place in by_shard[shard] if place in own] for shard in shards]
     order: list[Place] = []
     turn = 0
     while len(order) < n:
@@ -297,5 +297,5 @@ class GaitStream(IterableDataset[Batch]):
             raise FormatError(
                 f"no gait of shards {', '.join(sorted({p[0] for p in chosen}))} has all labels; see `gaitfarm verify`"
             )
-        n_moments = int(np.exp(rng.uniform(*np.log(CLIP_S))) * RATE_HZ) // 4 * 4
+        n_moments = int(np.exp(rng.uniform(np.log(CLIP_S[0]), np.log(CLIP_S[1]))) * RATE_HZ) // 4 * 4
         return batch_rand(rng, clips, n_moments)

@@ -144,7 +144,7 @@ def variation_rand(rng: np.random.Generator, labels: Floats, stature_m: Floats, 
         np.exp(rng.normal(0.0, 0.06, b)), STATURE_RANGE_M[0] / stature_m, STATURE_RANGE_M[1] / stature_m
     )
     # a third keep their own speed, a third change it a little, a third go anywhere that people go
-    anywhere = np.exp(rng.uniform(*np.log(SPEED_RANGE_M_S), b)) / np.maximum(speed, 1e-3)
+    anywhere = np.exp(rng.uniform(np.log(SPEED_RANGE_M_S[0]), np.log(SPEED_RANGE_M_S[1]), b)) / np.maximum(speed, 1e-3)
     modest = np.exp(rng.normal(0.0, 0.12, b))
     which = rng.integers(0, 3, b)
     factor = np.clip(np.choose(which, [np.ones(b), modest, anywhere]), *SPEED_FACTOR)
@@ -188,7 +188,7 @@ def vary(points: Floats, step_width_m: Floats, variation: Variation) -> NDArray[
     Returns:
         `[B, T, 17, 3]` m, starting at x = 0.
     """
-    p = np.array(points, dtype=float)
+    p: Floats = np.array(points, dtype=float)
     p[..., 0] -= p[:, :1, HIPS, 0].mean(axis=2, keepdims=True)
     p = _stretch(p, variation.stride_scale)
     _widen(p, step_width_m, variation)
@@ -213,7 +213,7 @@ def _stance_share(p: Floats) -> NDArray[np.float64]:
     return out
 
 
-def _stretch(p: Floats, stride_scale: Floats) -> NDArray[np.float64]:
+def _stretch(p: Floats, stride_scale: Floats) -> Floats:
     """Longer or shorter strides: forward motion of pelvis and legs is scaled, so a planted foot stays planted.
 
     The stance leg keeps its length: the pelvis rides lower on longer steps, as
@@ -292,7 +292,7 @@ def _lean(p: Floats, lean_rad: Floats) -> None:
     p[:, :, _UPPER] = pivot + np.stack([c * x + s * y, c * y - s * x, r[..., 2]], axis=-1)
 
 
-def _bend(p: Floats, curvature_1_m: Floats) -> NDArray[np.float64]:
+def _bend(p: Floats, curvature_1_m: Floats) -> Floats:
     """Wrap the straight path onto a circle's arc; lengths along the path's centre stay."""
     k = np.where(np.abs(curvature_1_m) < 1e-6, 1e-6, curvature_1_m)[:, None, None]
     x, z = p[..., 0], p[..., 2]
