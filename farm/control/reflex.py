@@ -82,6 +82,9 @@ loads over body weight, muscle forces over maximum isometric force. Pitch is pos
 HIP_DELAY_S, KNEE_DELAY_S, ANKLE_DELAY_S = 0.005, 0.010, 0.020
 """Sensory delays of Geyer & Herr (2010) by the level from which the signal comes."""
 
+CONTROL_STEP_S = HIP_DELAY_S
+"""200 Hz: one step is the shortest delay."""
+
 _DELAYS: dict[str, float] = {
     "pelvis_pitch": HIP_DELAY_S, "trunk_pitch": HIP_DELAY_S, "trunk_pitch_rate": HIP_DELAY_S,
     "forward_velocity": HIP_DELAY_S, "load": KNEE_DELAY_S, "phi_hip": HIP_DELAY_S, "phi_hip_rate": HIP_DELAY_S,

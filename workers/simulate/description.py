@@ -8,6 +8,7 @@ coordinates, two muscle groups and the feet's lateral spheres, and changes none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -49,8 +50,6 @@ class Muscle:
     pennation_rad: float
     passive_strain: float
     max_contraction_velocity: float
-    activation_time_s: float
-    deactivation_time_s: float
     side: str
     path: PathPolynomial
 
@@ -122,6 +121,27 @@ class TorqueReflex:
 
 
 @dataclass(frozen=True)
+class ExcitationLag:
+    """First-order lag of excitation before the muscle: what a person's muscles are slower than the young adult's.
+
+    OpenSim 4.6 keeps the time constants of its first DeGroote-Fregly muscle for every muscle that the process
+    makes later (function-local statics), so that they must be one value for everybody; what a person has beyond it
+    acts here. Rising and falling excitation have a time constant each.
+    """
+
+    rise_s: float
+    fall_s: float
+
+    def keeps(self, step_s: float) -> tuple[float, float]:
+        """Share of the old excitation that is left after `step_s`, rising and falling."""
+        return tuple(math.exp(-step_s / lag) if lag > 0.0 else 0.0 for lag in (self.rise_s, self.fall_s))  # type: ignore[return-value]
+
+
+ACTIVATION_TIME_S, DEACTIVATION_TIME_S = 0.010, 0.040
+"""Of the public model; the same for every muscle of every person, see `ExcitationLag`."""
+
+
+@dataclass(frozen=True)
 class ModelDescription:
     """Everything that an engine builds. Bodies are in `anatomy`, parents before children."""
 
@@ -133,6 +153,7 @@ class ModelDescription:
     limits: tuple[CoordinateLimit, ...]
     springs: tuple[CoordinateSpring, ...]
     reflexes: tuple[TorqueReflex, ...]
+    lag: ExcitationLag
 
     @property
     def coordinate_names(self) -> tuple[str, ...]:
@@ -176,11 +197,21 @@ def describe(parameters: GaitParameters) -> ModelDescription:
 
     Raises:
         PathFitError: A muscle path that no polynomial describes, named.
+        ValueError: A time constant below that of the young adult.
     """
     body = anatomy(parameters)
+    lag = ExcitationLag(
+        parameters.activation_time_s - ACTIVATION_TIME_S, parameters.deactivation_time_s - DEACTIVATION_TIME_S
+    )
+    if min(lag.rise_s, lag.fall_s) < -1e-9:
+        raise ValueError(
+            f"activation_time_s {parameters.activation_time_s!r} and deactivation_time_s "
+            f"{parameters.deactivation_time_s!r} must be at least {ACTIVATION_TIME_S} and {DEACTIVATION_TIME_S}"
+        )
     moment_scale = body.mass_kg / GENERIC_MASS_KG * body.leg_length_m / _GENERIC_BODY.leg_length_m
     return ModelDescription(
         anatomy=body,
+        lag=lag,
         joints=_joints(body),
         muscles=_muscles(parameters, body),
         spheres=tuple(
@@ -277,8 +308,6 @@ def _muscles(parameters: GaitParameters, body: Anatomy) -> tuple[Muscle, ...]:
                     pennation_rad=spec.pennation_rad,
                     passive_strain=spec.passive_strain,
                     max_contraction_velocity=MAX_CONTRACTION_VELOCITY,
-                    activation_time_s=parameters.activation_time_s,
-                    deactivation_time_s=parameters.deactivation_time_s,
                     side=side,
                     path=paths[group],
                 )

@@ -19,16 +19,13 @@ from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
 from farm.config import SAMPLE_RATE_HZ
-from farm.control.reflex import BASE_STIMULATION, LEG_SENSES, LegGains, ReflexController
+from farm.control.reflex import BASE_STIMULATION, CONTROL_STEP_S, LEG_SENSES, LegGains, ReflexController
 from farm.errors import SimulationDiverged
 from farm.records import MUSCLES, GaitParameters, Trajectory
 from farm.seeds import Stream, generator
 from workers.simulate.description import ModelDescription, describe
 from workers.simulate.model import build, coordinate_order
 from workers.simulate.record import replay
-
-CONTROL_STEP_S = 0.005
-"""200 Hz: the shortest sensory delay of the controller."""
 
 INTEGRATION_STEP_S = CONTROL_STEP_S / 5
 """SemiExplicitEuler2 at 1 ms: see docs/physics.md for the error against a tight reference. At 1.67 ms the
@@ -110,6 +107,8 @@ class Walk:
         self.description: ModelDescription = describe(parameters)
         self.model = build(self.description, name=f"gaitfarm_{parameters.sample_id}")
         self._seed = seed
+        self._lag_keeps = self.description.lag.keeps(CONTROL_STEP_S)
+        self._excitation: NDArray[np.float64] | None = None
         self._make_manager = manager or farm_manager
         self._weight_n = self.description.anatomy.mass_kg * GRAVITY_M_S2
         self._at = {name: i for i, name in enumerate(self.description.coordinate_names)}
@@ -261,8 +260,13 @@ class Walk:
     def _control(
         self, senses: NDArray[np.float64], q: NDArray[np.float64], u: NDArray[np.float64], noise: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Muscle excitations with their noise, then the shoulders' torques over their maximum."""
+        """Muscle excitations with their noise and lag, then the shoulders' torques over their maximum."""
         excitation = np.clip(np.asarray(self.controller.step(senses)) * (1.0 + noise), BASE_STIMULATION, 1.0)
+        if self._excitation is not None:
+            rise, fall = self._lag_keeps
+            keep = np.where(excitation > self._excitation, rise, fall)
+            excitation = excitation + keep * (self._excitation - excitation)
+        self._excitation = excitation
         torques = []
         for reflex in self.description.reflexes:
             at, driver = self._at[reflex.coordinate], self._at[reflex.driver]

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from farm.axes import GRAVITY_M_S2
 from farm.records import GaitParameters
 from farm.sampling.anatomy import Vec3
-from workers.simulate.description import Joint, ModelDescription, Muscle, describe
+from workers.simulate.description import (
+    ACTIVATION_TIME_S,
+    DEACTIVATION_TIME_S,
+    Joint,
+    ModelDescription,
+    Muscle,
+    describe,
+)
 
 CREDITS = (
     "Built by gaitfarm from the tables of gait14dof22musc (A. Seth, D.G. Thelen, F.C. Anderson, S.L. Delp; adjusted "
@@ -109,8 +116,8 @@ def _add_muscles(model: osim.Model, description: ModelDescription) -> None:
         muscle.set_pennation_angle_at_optimal(spec.pennation_rad)
         muscle.set_max_contraction_velocity(spec.max_contraction_velocity)
         muscle.set_passive_fiber_strain_at_one_norm_force(spec.passive_strain)
-        muscle.set_activation_time_constant(spec.activation_time_s)
-        muscle.set_deactivation_time_constant(spec.deactivation_time_s)
+        muscle.set_activation_time_constant(ACTIVATION_TIME_S)
+        muscle.set_deactivation_time_constant(DEACTIVATION_TIME_S)
         muscle.set_ignore_tendon_compliance(True)
         muscle.set_path(_path(spec, joint_of))
         model.addForce(muscle)

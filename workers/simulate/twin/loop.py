@@ -103,9 +103,7 @@ def walk(
         sense(model, q, u, work, senses)
         now = delayed(ring, now, whole, part, senses, arrived)
         reflexes(arrived, gains, phases, control[:muscles])
-        row = min(step, len(noise) - 1)
-        for m in range(muscles):
-            control[m] = min(max(control[m] * (1.0 + noise[row, m]), BASE_STIMULATION), 1.0)
+        _excite(model, noise[min(step, len(noise) - 1)], held, control, step > 0)
         _shoulders(model, q, u, control)
         if step % steps_per_sample == 0:
             states[rows, :coordinates] = q
@@ -129,6 +127,16 @@ def walk(
                 activation[m] += substep_s * adot[m]
         held[:] = control
     return COMPLETED, steps, rows, 0
+
+
+@compiled
+def _excite(model: TwinModel, noise: Floats, before: Floats, control: Floats, lagging: bool) -> None:
+    """Motor noise and the lag of slow muscles, on the stimulations in `control`."""
+    for m in range(len(noise)):
+        control[m] = min(max(control[m] * (1.0 + noise[m]), BASE_STIMULATION), 1.0)
+        if lagging:
+            keep = model.lag_keeps[0] if control[m] > before[m] else model.lag_keeps[1]
+            control[m] += keep * (before[m] - control[m])
 
 
 @compiled

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
-from workers.simulate.description import ModelDescription
+from farm.control.reflex import CONTROL_STEP_S
+from workers.simulate.description import ACTIVATION_TIME_S, DEACTIVATION_TIME_S, ModelDescription
 from workers.simulate.paths import exponents
 
 Floats = NDArray[np.float64]
@@ -55,6 +56,7 @@ class TwinModel(NamedTuple):
         reflexes: `[R, 5]` gain, offset, stiffness, damping, maximum torque.
         sense_coordinates: `[9]` tilt, forward, lumbar, then hip, knee, ankle of the right and the left leg.
         sense_muscles: `[2, 4]` the muscles of a leg that the controller feels, in its order.
+        lag_keeps: Share of the old excitation that a control step leaves, rising and falling.
         lumbar_rest: Lumbar angle (rad) at which the trunk counts as straight.
         gravity: m/s^2; weight: body weight (N).
     """
@@ -75,6 +77,7 @@ class TwinModel(NamedTuple):
     reflexes: Floats
     sense_coordinates: Ints
     sense_muscles: Ints
+    lag_keeps: Floats
     lumbar_rest: float
     gravity: float
     weight: float
@@ -180,6 +183,7 @@ def pack(description: ModelDescription) -> TwinModel:
         sense_muscles=np.array(
             [[_index(description, f"{group}_{side}") for group in _SENSE_MUSCLES] for side in "rl"]
         ),
+        lag_keeps=np.array(description.lag.keeps(CONTROL_STEP_S)),
         lumbar_rest=next(s.rest_rad for s in description.springs if s.coordinate == "lumbar_extension"),
         gravity=GRAVITY_M_S2,
         weight=description.anatomy.mass_kg * GRAVITY_M_S2,
@@ -219,8 +223,8 @@ def _muscles(description: ModelDescription) -> Floats:
                 gain,
                 offset,
                 1.0 / (math.exp(PASSIVE_SHAPE) - offset),
-                muscle.activation_time_s,
-                muscle.deactivation_time_s,
+                ACTIVATION_TIME_S,
+                DEACTIVATION_TIME_S,
             )
         )
     return np.array(rows)
