@@ -40,12 +40,15 @@ gl:
 
 # --- doing ---------------------------------------------------------------------------------------------
 
+# Each step can be interrupted and goes on where it was: generate keeps what is committed, train its epochs.
 demo: install gl
 	@$(BIN)/gaitfarm doctor --out $(DEMO)/dataset
 	@$(BIN)/gaitfarm generate demo --out $(DEMO)/dataset
 	@$(BIN)/gaitfarm verify $(DEMO)/dataset
 	@$(BIN)/gaitfarm report $(DEMO)/dataset --out $(DEMO)/report
-	@$(BIN)/gaitfarm train $(DEMO)/dataset --out $(DEMO)/estimator
+	@resume=$$([ ! -e $(DEMO)/estimator/run.json ] || echo --resume) \
+	  && $(BIN)/gaitfarm train $(DEMO)/dataset --out $(DEMO)/estimator $$resume
+	@$(BIN)/gaitfarm report $(DEMO)/dataset --out $(DEMO)/report --train $(DEMO)/estimator
 	@$(BIN)/python tools/show_demo.py $(DEMO)
 
 test: install lint

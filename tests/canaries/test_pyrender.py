@@ -30,7 +30,7 @@ renderer.delete()
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, str]:
     """Drawn in a process of its own: a GL context belongs to one process, and this one may have another."""
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", PICTURE], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", PICTURE], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 

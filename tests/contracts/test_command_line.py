@@ -247,7 +247,7 @@ def test_missing_part_says_how_to_install_it(module: str, command: list[str], ex
     filled = [part.format(out=out) for part in command]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(module=module), *filled],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert f"needs {module}, which is not installed here: pip install 'gaitfarm[{extra}]'" in " ".join(

@@ -16,7 +16,7 @@ from tests.contracts.sources import dotted, imported_modules, parsed, source_fil
 
 DETERMINISTIC_ROOMS = ("farm", "scenes", "workers/simulate", "workers/render")
 DETERMINISTIC_FILES = ("workers/write.py", "workers/stages.py")
-NO_SAMPLE_DECIDED = ("farm/storage/", "farm/cli.py")
+NO_SAMPLE_DECIDED = ("farm/storage/", "farm/cli.py", "farm/terminal.py")
 """Parts of these rooms that only carry bytes or words: temporary names and waiting times may be random there."""
 
 CLOCKS_AND_CHANCE = ("time", "uuid", "random", "secrets")
@@ -48,6 +48,8 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("farm/dataset/create.py", "uuid"): "the dataset's id, drawn once at its creation",
     ("farm/dataset/create.py", "datetime.now"): "when the dataset was created, for people to read",
     ("farm/dataset/pull.py", "uuid"): "names an attempt; the pulled dataset's id is a hash of what was pulled",
+    ("workers/simulate/twin/engine.py", "time"): "the same budget, of the compiled twin",
+    ("workers/render/raster.py", "id"): "key of a cache of GL programs, which live as long as their context",
     ("workers/write.py", "uuid"): "names an attempt, so that two workers never write the same object",
 }
 """(file, what) -> why it may."""

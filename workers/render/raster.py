@@ -147,7 +147,7 @@ class Raster:
         from OpenGL import GL
 
         self._context.make_current()
-        for level in {*levels, len(people) - 1}:
+        for level in sorted({*levels, len(people) - 1}):
             self._people[level].update(*people[level])
         clip = [
             clip_from_camera(intrinsics[view], self._size) @ np.linalg.inv(world_from_camera[view])
@@ -159,6 +159,7 @@ class Raster:
         GL.glDisable(GL.GL_BLEND)
         GL.glEnable(GL.GL_CULL_FACE)
         GL.glCullFace(GL.GL_BACK)
+        GL.glProvokingVertex(GL.GL_FIRST_VERTEX_CONVENTION)  # also decides how llvmpipe rounds: set before any drawing
         outline = people[-1][0]
         low, high = outline.min(axis=0).astype(float), outline.max(axis=0).astype(float)
         body = _corners(low - _LEVELS_DIFFER_M, high + _LEVELS_DIFFER_M)
@@ -326,7 +327,6 @@ class Raster:
         GL.glScissor(view * width + x, y, w, h)
         GL.glClearColor(0.0, 0.0, 0.0, 0.0)
         GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
-        GL.glProvokingVertex(GL.GL_FIRST_VERTEX_CONVENTION)
         program = self._programs["part"]
         program.use()
         program.matrix("clip_from_world", clip)
