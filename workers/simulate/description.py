@@ -16,7 +16,7 @@ import numpy as np
 
 from farm.records import COORDINATES, MUSCLE_GROUPS, GaitParameters
 from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M, Anatomy, ScaledSegment, Vec3, anatomy
-from workers.simulate.musculature import MAX_CONTRACTION_VELOCITY, MUSCLE_SPECS
+from workers.simulate.musculature import MAX_CONTRACTION_VELOCITY, MUSCLE_SPECS, WORKING_STRAIN
 from workers.simulate.paths import PathPolynomial, fit_paths, path_length
 
 
@@ -304,7 +304,10 @@ def _muscles(parameters: GaitParameters, body: Anatomy) -> tuple[Muscle, ...]:
                     name=f"{group}_{side}",
                     max_isometric_force_n=spec.max_isometric_force_n * mass_ratio * float(parameters.strength[i]),
                     optimal_fiber_length_m=spec.optimal_fiber_length_m * stretch * float(parameters.fiber_length[i]),
-                    tendon_slack_length_m=spec.tendon_slack_length_m * stretch * float(parameters.tendon_length[i]),
+                    tendon_slack_length_m=spec.tendon_slack_length_m
+                    * (1.0 + WORKING_STRAIN * spec.tendon_strain)
+                    * stretch
+                    * float(parameters.tendon_length[i]),
                     pennation_rad=spec.pennation_rad,
                     passive_strain=spec.passive_strain,
                     max_contraction_velocity=MAX_CONTRACTION_VELOCITY,

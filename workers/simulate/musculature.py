@@ -38,6 +38,7 @@ class MuscleSpec:
         max_isometric_force_n: At optimal fibre length, fully active.
         optimal_fiber_length_m, tendon_slack_length_m: Of the generic body.
         pennation_rad: At optimal fibre length.
+        tendon_strain: Of the compliant tendon at maximum isometric force.
         passive_strain: Fibre strain at which the passive force equals the maximum isometric force.
         coordinates: The coordinates (without side) that change its length.
         path: From origin to insertion.
@@ -47,10 +48,16 @@ class MuscleSpec:
     optimal_fiber_length_m: float
     tendon_slack_length_m: float
     pennation_rad: float
+    tendon_strain: float
     passive_strain: float
     coordinates: tuple[str, ...]
     path: tuple[PathPoint, ...]
 
+
+WORKING_STRAIN = 0.514
+"""Strain of a tendon at a fifth of maximum force, the mean load of walking, over its strain at maximum force: the toe
+of Thelen's (2003) tendon curve. Our tendons are rigid, so they are given the length that compliant ones have at work;
+at slack length the calf's fibres would be stretched to 1.45 of their optimum in every step."""
 
 MAX_CONTRACTION_VELOCITY = 15.0
 """Optimal fibre lengths per second, as in the public model (Ong et al. 2019)."""
@@ -249,7 +256,7 @@ insertions of rectus femoris and vasti in tibia axes."""
 
 MUSCLE_SPECS: dict[str, MuscleSpec] = {
     "hamstrings": MuscleSpec(
-        4105.4656, 0.069, 0.349, 0.2618, 0.8, ("hip_flexion", "knee_angle"),
+        4105.4656, 0.069, 0.349, 0.2618, 0.049, 0.8, ("hip_flexion", "knee_angle"),
         (
             PathPoint("pelvis", (-0.1192, -0.09747, 0.07151)),
             PathPoint("tibia", (-0.0348, -0.03519, -0.01891), only_while=("knee_angle", -0.55851, 0.17453)),
@@ -257,7 +264,7 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "bifemsh": MuscleSpec(
-        557.1148, 0.11, 0.117, 0.40143, 0.6, ("knee_angle",),
+        557.1148, 0.11, 0.117, 0.40143, 0.049, 0.6, ("knee_angle",),
         (
             PathPoint("femur", (0.005, -0.2111, 0.0234)),
             PathPoint("tibia", (-0.0301, -0.036, 0.02943)),
@@ -265,7 +272,7 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "glut_max": MuscleSpec(
-        3337.5836, 0.157, 0.048, 0.0, 0.6, ("hip_flexion",),
+        3337.5836, 0.157, 0.048, 0.0, 0.049, 0.6, ("hip_flexion",),
         (
             PathPoint("pelvis", (-0.1349, 0.0176, 0.0563)),
             PathPoint("pelvis", (-0.1376, -0.052, 0.0914)),
@@ -274,7 +281,7 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "iliopsoas": MuscleSpec(
-        2697.3443, 0.117, 0.130, 0.13963, 0.6, ("hip_flexion",),
+        2697.3443, 0.117, 0.130, 0.13963, 0.049, 0.6, ("hip_flexion",),
         (
             PathPoint("pelvis", (-0.0647, 0.0887, 0.0289)),
             PathPoint("pelvis", (-0.0238, -0.057, 0.0759)),
@@ -284,7 +291,7 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "rect_fem": MuscleSpec(
-        2191.741, 0.076, 0.346, 0.08727, 1.0, ("hip_flexion", "knee_angle"),
+        2191.741, 0.076, 0.346, 0.08727, 0.049, 1.0, ("hip_flexion", "knee_angle"),
         (
             PathPoint("pelvis", (-0.0295, -0.0311, 0.0968)),
             PathPoint("femur", (0.0334, -0.403, 0.0019), only_while=("knee_angle", -2.61799, -1.45997)),
@@ -292,7 +299,7 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "vasti": MuscleSpec(
-        9593.9508, 0.099, 0.102, 0.05236, 1.0, ("knee_angle",),
+        9593.9508, 0.099, 0.102, 0.05236, 0.049, 1.0, ("knee_angle",),
         (
             PathPoint("femur", (0.029, -0.1924, 0.031)),
             PathPoint("femur", (0.0335, -0.2084, 0.0285)),
@@ -301,7 +308,7 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "gastroc": MuscleSpec(
-        4690.5738, 0.051, 0.384, 0.29671, 0.6, ("knee_angle", "ankle_angle"),
+        4690.5738, 0.051, 0.384, 0.29671, 0.10, 0.6, ("knee_angle", "ankle_angle"),
         (
             PathPoint("femur", (-0.019, -0.3929, -0.0235)),
             PathPoint("femur", (-0.03, -0.4022, -0.0258), only_while=("knee_angle", -0.7854, 0.17453)),
@@ -309,11 +316,11 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "soleus": MuscleSpec(
-        7924.9967, 0.044, 0.244, 0.43633, 0.6, ("ankle_angle",),
+        7924.9967, 0.044, 0.244, 0.43633, 0.10, 0.6, ("ankle_angle",),
         (PathPoint("tibia", (-0.0024, -0.1533, 0.0071)), PathPoint("calcn", (0.0, 0.031, -0.0053))),
     ),
     "tib_ant": MuscleSpec(
-        2116.8182, 0.068, 0.238, 0.08727, 0.6, ("ankle_angle",),
+        2116.8182, 0.068, 0.238, 0.08727, 0.049, 0.6, ("ankle_angle",),
         (
             PathPoint("tibia", (0.0179, -0.1624, 0.0115)),
             PathPoint("tibia", (0.0329, -0.3951, -0.0177)),
