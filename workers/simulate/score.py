@@ -62,7 +62,7 @@ def cost(rollout: Rollout, names: tuple[str, ...], aim: Aim) -> tuple[float, dic
     loads = rollout.loads[settled]
     terms["impact"] = 4.0 * float(np.mean(np.maximum(loads - 1.3, 0.0) ** 2)) * 10.0
     trunk = q[:, names.index("pelvis_tilt")] + q[:, names.index("lumbar_extension")]
-    terms["posture"] = 20.0 * float(np.mean(np.maximum(np.abs(trunk + 0.12) - 0.10, 0.0))) + 10.0 * float(np.std(trunk))
+    terms["posture"] = 30.0 * float(np.mean(np.maximum(np.abs(trunk + 0.06) - 0.05, 0.0))) + 10.0 * float(np.std(trunk))
     both_off = np.mean(np.all(loads < CONTACT_LOAD, axis=1))
     terms["flight"] = 20.0 * float(both_off)
     if aim.norm_weight:
