@@ -25,6 +25,7 @@ from farm.dataset.group import finish_group
 from farm.dataset.laws import faults_of_gait
 from farm.dataset.manifest import (
     DATASET_KEY,
+    MAX_TEXT,
     DatasetManifest,
     Selection,
     ShardRecord,
@@ -86,6 +87,10 @@ def pull(
         CampaignError: The destination holds another dataset.
         FormatError: The source is damaged.
     """
+    if where is not None and len(where) > MAX_TEXT:
+        raise UserError(
+            f"--where has {len(where)} letters, at most {MAX_TEXT} are allowed; name a range instead of a list"
+        )
     dataset = GaitDataset(source, endpoint_url=endpoint_url)
     target = (
         open_storage(destination, endpoint_url=destination_endpoint_url)

@@ -41,6 +41,7 @@ def open_storage(uri: str, *, endpoint_url: str | None = None) -> Storage:
         )
     if parts.scheme == "s3":
         from farm.storage.s3 import S3Storage  # here, because boto3 takes half a second to import
+
         return S3Storage(parts.netloc, _prefix(uri, parts.netloc), endpoint_url=endpoint_url)
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost"):
@@ -52,4 +53,3 @@ def open_storage(uri: str, *, endpoint_url: str | None = None) -> Storage:
 def _prefix(uri: str, bucket: str) -> str:
     """What follows the bucket, unparsed: '?' and '#' are letters of a key like any other."""
     return uri.removeprefix("s3://").removeprefix(bucket).strip("/")
-

@@ -27,7 +27,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from farm.errors import AlreadyExistsError, ObjectNotFoundError, StorageError
 from farm.storage.contract import Probe, StoredObject, probe_by_writing, validate_key, validate_prefix
-from farm.storage.s3_errors import explain, is_bucket_name, missing_object
+from farm.storage.s3_errors import BROKEN_BODIES, explain, is_bucket_name, missing_object
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -93,17 +93,16 @@ class S3Storage:
 
     def get(self, key: str) -> bytes:
         with self._explain("read", key):
-            return self._s3().get_object(Bucket=self._bucket, Key=self._key(key))["Body"].read()
+            return self._download(Bucket=self._bucket, Key=self._key(key))
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         if length <= 0:
             return b""
         with self._explain("read", key):
             try:
-                answer = self._s3().get_object(
+                return self._download(
                     Bucket=self._bucket, Key=self._key(key), Range=f"bytes={start}-{start + length - 1}"
                 )
-                return answer["Body"].read()
             except ClientError as error:
                 if _status(error) == 416:  # the range begins past the end
                     return b""
@@ -168,6 +167,15 @@ class S3Storage:
 
     def probe(self) -> Probe:
         return probe_by_writing(self, f".probe-{secrets.token_hex(8)}")
+
+    def _download(self, **request: str) -> bytes:
+        """An object's bytes. botocore repeats requests that fail, but not a body that breaks off: that is done here."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._s3().get_object(**request)["Body"].read()  # type: ignore[arg-type]
+            except BROKEN_BODIES:
+                continue
+        return self._s3().get_object(**request)["Body"].read()  # type: ignore[arg-type]
 
     def _is_settled(self, key: str, data: bytes) -> bool:
         """After a refusal: True if the object is ours, False if it has gone again, else AlreadyExistsError."""

@@ -9,6 +9,9 @@ from botocore.exceptions import ClientError
 
 from farm.errors import ObjectNotFoundError, StorageError
 
+BROKEN_BODIES = (boto.IncompleteReadError, boto.ResponseStreamingError, boto.ReadTimeoutError)
+"""What reading an answer's body raises when the connection breaks off in its midst."""
+
 _SET_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 
 _CODES = {
@@ -100,7 +103,11 @@ def _from_client(error: Exception, endpoint: str) -> str:
         ((boto.SSLError,), f"{endpoint} has no valid TLS certificate; check the endpoint URL, or set AWS_CA_BUNDLE"),
         ((boto.ProxyConnectionError,), "the proxy cannot be reached; check HTTPS_PROXY"),
         (
-            (boto.ConnectionError, boto.HTTPClientError, boto.ResponseStreamingError),
+            (boto.IncompleteReadError, boto.ResponseStreamingError),
+            f"the connection to {endpoint} breaks off in the midst of objects; check the network and run again",
+        ),
+        (
+            (boto.ConnectionError, boto.HTTPClientError),
             f"{endpoint} cannot be reached; check --endpoint-url (or AWS_ENDPOINT_URL) and the network",
         ),
         ((boto.InvalidRegionError,), "AWS_REGION is not a region's name; correct it"),

@@ -21,7 +21,7 @@ from pathlib import Path
 PROGRAMS = ("monmaptool", "ceph-mon", "ceph-osd", "ceph", "radosgw", "radosgw-admin")
 INSTALL = "apt-get install --no-install-recommends ceph-mon ceph-osd radosgw"
 
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 10.0
 
 ACCESS_KEY = "GAITFARMTESTKEY"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
@@ -154,6 +156,40 @@ class TestWithoutServer:
         endpoint = f"http://127.0.0.1:{closed_port}"
         message = _message(open_storage("s3://bucket/x", endpoint_url=endpoint))
         assert message == f"{endpoint} cannot be reached; check --endpoint-url (or AWS_ENDPOINT_URL) and the network"
+
+    @pytest.mark.parametrize(("broken", "works"), [(1, True), (2, True), (9, False)])
+    def test_a_body_that_breaks_off_is_read_again(
+        self, monkeypatch: pytest.MonkeyPatch, broken: int, works: bool
+    ) -> None:
+        """A server that promises ten bytes, sends five and hangs up, as often as told."""
+        monkeypatch.setattr(s3_module, "ATTEMPTS", 3)
+        answers = 0
+
+        class Server(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                nonlocal answers
+                answers += 1
+                self.send_response(200)
+                self.send_header("Content-Length", "10")
+                self.end_headers()
+                self.wfile.write(b"01234" if answers <= broken else b"0123456789")
+                self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                """Keep the test's output clean."""
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            endpoint = f"http://127.0.0.1:{server.server_port}"
+            storage = open_storage("s3://bucket/x", endpoint_url=endpoint)
+            if works:
+                assert storage.get("a") == b"0123456789"
+                assert answers == broken + 1
+            else:
+                with pytest.raises(StorageError, match=f"the connection to {endpoint} breaks off"):
+                    storage.get("a")
+                assert answers == 3
+            server.shutdown()
 
     def test_no_credentials(self, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")

@@ -157,6 +157,7 @@ def test_pulling_again_takes_what_is_newer(tmp_path: Path) -> None:
         ({"fields": ["depth"]}, "holds no array 'depth'"),
         ({"where": "gait_speed > 99"}, "no gait fulfils --where 'gait_speed > 99'; nothing was pulled"),
         ({"where": "speed > 99"}, "no column 'speed'"),
+        ({"where": "sample_id in (" + "1, " * 2000 + "1)"}, "at most 4096 are allowed"),
     ],
 )
 def test_what_cannot_be_pulled(source: Path, tmp_path: Path, options: dict[str, object], message: str) -> None:
