@@ -61,6 +61,7 @@ def cost(rollout: Rollout, names: tuple[str, ...], aim: Aim) -> tuple[float, dic
     terms["discomfort"] = _discomfort(q, names)
     loads = rollout.loads[settled]
     terms["impact"] = 4.0 * float(np.mean(np.maximum(loads - 1.3, 0.0) ** 2)) * 10.0
+    terms["tremor"] = _tremor(rollout.speeds[settled], names)
     trunk = q[:, names.index("pelvis_tilt")] + q[:, names.index("lumbar_extension")]
     terms["posture"] = 30.0 * float(np.mean(np.maximum(np.abs(trunk + 0.06) - 0.05, 0.0))) + 10.0 * float(np.std(trunk))
     both_off = np.mean(np.all(loads < CONTACT_LOAD, axis=1))
@@ -82,6 +83,12 @@ def _discomfort(q: NDArray[np.float64], names: tuple[str, ...]) -> float:
         total += float(np.mean(np.maximum(ankle - 0.35, 0.0) + np.maximum(-0.6 - ankle, 0.0))) * 40.0
         total += float(np.mean(np.maximum(-0.45 - hip, 0.0) + np.maximum(hip - 0.9, 0.0))) * 40.0
     return total
+
+
+def _tremor(u: NDArray[np.float64], names: tuple[str, ...]) -> float:
+    """Mean squared ankle speed beyond that of walking, 2 (rad/s)^2: late reflexes on a light foot oscillate."""
+    ankles = u[:, [names.index(f"ankle_angle_{side}") for side in "rl"]]
+    return 0.4 * max(0.0, float(np.mean(ankles**2)) - 2.0)
 
 
 def strikes(load: NDArray[np.float64]) -> NDArray[np.intp]:
