@@ -1,0 +1,30 @@
+"""Which physics made a gait: a hash of the sources that determine a simulation.
+
+Sources rather than a built model, whose fitted polynomials differ in the last
+bit from one linear-algebra library to the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+
+SOURCES: tuple[tuple[str, str], ...] = (
+    ("farm.sampling", "anatomy.py"),
+    ("farm.control", "reflex.py"),
+    ("farm.control", "similarity.py"),
+    ("workers.simulate", "musculature.py"),
+    ("workers.simulate", "paths.py"),
+    ("workers.simulate", "description.py"),
+    ("workers.simulate", "model.py"),
+    ("workers.simulate", "forward.py"),
+)
+
+
+def model_sha256() -> str:
+    """Hash of the files in `SOURCES`, names included."""
+    digest = hashlib.sha256()
+    for package, name in SOURCES:
+        digest.update(f"{package}/{name}\0".encode())
+        digest.update((resources.files(package) / name).read_bytes())
+    return digest.hexdigest()
