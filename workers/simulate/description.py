@@ -69,11 +69,11 @@ class ContactMaterial:
     """Hunt-Crossley contact, smoothed (Serrancoli et al. 2019, OpenSim's SmoothSphereHalfSpaceForce).
 
     Friction as in Falisse et al. 2019. Stiffer than theirs, which has twice as many spheres: a heel sinks in by some
-    15 mm at its hardest, as heel pad and sole do together. Dissipation and transition velocity are as stiff as a
+    20 mm at its hardest, as heel pad and sole do together. Dissipation and transition velocity are as stiff as a
     millisecond step on a 1.6 kg foot bears without chatter.
     """
 
-    stiffness_pa: float = 4.0e6
+    stiffness_pa: float = 2.5e6
     dissipation_s_m: float = 1.0
     static_friction: float = 0.8
     dynamic_friction: float = 0.8
@@ -226,7 +226,7 @@ def describe(parameters: GaitParameters) -> ModelDescription:
             for name, (x, y, z), radius in _SPHERES
         ),
         # Force grows with modulus times area: softer for the light and small, so that feet sink in equally far.
-        material=ContactMaterial(stiffness_pa=4.0e6 * body.mass_kg / GENERIC_MASS_KG / body.scale("calcn_r") ** 2),
+        material=ContactMaterial(stiffness_pa=2.5e6 * body.mass_kg / GENERIC_MASS_KG / body.scale("calcn_r") ** 2),
         limits=tuple(
             CoordinateLimit(f"{name}_{side}", low, high, k * moment_scale, _LIMIT_DAMPING_NM_S_DEG * moment_scale)
             for side in "rl"

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from farm.config import SAMPLE_RATE_HZ
 from farm.gait.norms import norm_band
 from farm.records import MUSCLES
 from workers.simulate.forward import CONTROL_STEP_S, Rollout
@@ -58,6 +59,7 @@ def cost(rollout: Rollout, names: tuple[str, ...], aim: Aim) -> tuple[float, dic
     terms["speed"] = aim.speed_weight * max(0.0, abs(speed - aim.speed_m_s) - 0.02)
     excitation = rollout.controls[settled][:, : len(MUSCLES)]
     terms["effort"] = aim.effort_weight * float(np.mean(excitation**2))
+    terms["roughness"] = 2.0 * max(0.0, float(np.mean(np.abs(np.diff(excitation, axis=0)))) * SAMPLE_RATE_HZ - 1.5)
     terms["discomfort"] = _discomfort(q, names)
     loads = rollout.loads[settled]
     terms["impact"] = 4.0 * float(np.mean(np.maximum(loads - 1.3, 0.0) ** 2)) * 10.0
