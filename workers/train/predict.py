@@ -146,9 +146,10 @@ def read_keypoints(path: Path) -> KeypointClip:
         FormatError: One line that names the file, what came and what is wanted.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise FormatError(f"{path}: a single array (.npy), not an .npz file; {WANTED}")
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise FormatError(f"{path}: a single array (.npy), not an .npz file; {WANTED}")
+        with file:
             missing = [name for name in ("keypoints_2d", "fps", "image_size") if name not in file]
             if missing:
                 came = ", ".join(file.files) or "nothing"
