@@ -77,6 +77,8 @@ def main() -> None:
             print(("kept   " if row else "turned down ") + message, flush=True)
             if row:
                 rows.append(row)
+    if not rows:
+        raise SystemExit("no controller passed; the archive is left as it was")
     with arguments.out.open("w", newline="") as file:
         file.write(HEADER + "\n")
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")

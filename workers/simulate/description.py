@@ -68,9 +68,9 @@ class ContactSphere:
 class ContactMaterial:
     """Hunt-Crossley contact, smoothed (Serrancoli et al. 2019, OpenSim's SmoothSphereHalfSpaceForce).
 
-    Friction as in Falisse et al. 2019. Stiffer than theirs, which has twice as many spheres: a heel sinks in by some
-    20 mm at its hardest, as heel pad and sole do together. Dissipation and transition velocity are as stiff as a
-    millisecond step on a 1.6 kg foot bears without chatter.
+    Friction and its transition velocity as in Falisse et al. 2019. Stiffer than theirs, which has twice as many
+    spheres: a heel sinks in by some 20 mm at its hardest, as heel pad and sole do together. The friction's slope,
+    force over transition velocity, on a 1.6 kg foot is what limits the integration step (docs/physics.md).
     """
 
     stiffness_pa: float = 2.5e6
@@ -78,7 +78,7 @@ class ContactMaterial:
     static_friction: float = 0.8
     dynamic_friction: float = 0.8
     viscous_friction_s_m: float = 0.0
-    transition_velocity_m_s: float = 0.15
+    transition_velocity_m_s: float = 0.2
 
 
 @dataclass(frozen=True)
