@@ -230,7 +230,8 @@ def started_ray(workers: int | None) -> Iterator[None]:
         workers: CPUs that it may give out; None takes those of this machine.
     """
     with _environment(RAY_SETTINGS), _temporary_folder() as temp, _our_sigterm(), _shut_down():
-        with _named_errors("Ray does not start here (`gaitfarm doctor` tries it alone)"):
+        hint = "`gaitfarm doctor` tries it alone; on a machine with much other work its daemons start too slowly"
+        with _named_errors(f"Ray does not start here ({hint})"):
             ray.init(
                 address="local",
                 num_cpus=workers,
@@ -284,7 +285,7 @@ def _shut_down() -> Iterator[None]:
 def _named_errors(what: str) -> Iterator[None]:
     try:
         yield
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises bare `Exception` where its daemons do not come up in time
         line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"{what}: {line}") from None
 

@@ -31,7 +31,7 @@ class RunProgress:
         self.accepted = 0
         self.rejected = 0
         self.reasons: Counter[str] = Counter()
-        self.stage_seconds: Counter[str] = Counter()
+        self.stage_seconds: dict[str, float] = {}
         # Ray's and rich's rerouting of stdout would meet in one stream: `generate` owns it, not the bar.
         self._progress = Progress(
             SpinnerColumn(),
@@ -74,7 +74,12 @@ class RunProgress:
         else:
             self.rejected += 1
             self.reasons.update(reason_code(reason) for reason in made.reasons)
-        self.stage_seconds.update(dict(made.seconds))
+        for stage, seconds in made.seconds.items():
+            self.spent(stage, seconds)
+
+    def spent(self, stage: str, seconds: float) -> None:
+        """Worker time that went into a stage."""
+        self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + seconds
 
     def given_up(self) -> None:
         """A sample was quarantined."""
@@ -101,7 +106,8 @@ class RunProgress:
             rate_per_s = self._made / (time.monotonic() - self._started_s)
             left_s = (self._samples - self._done - self._found) / rate_per_s
             parts.append(f"{60 * rate_per_s:.1f}/min, {_rough(left_s)} left")
-            stages = ", ".join(f"{stage} {s / self._made:.1f} s" for stage, s in self.stage_seconds.most_common(3))
+            dearest = sorted(self.stage_seconds.items(), key=lambda item: -item[1])[:3]
+            stages = ", ".join(f"{stage} {seconds / self._made:.1f} s" for stage, seconds in dearest)
             parts.append(stages)
         return "; ".join(part for part in parts if part)
 

@@ -141,7 +141,7 @@ class Run:
         self.accepted += written.n_accepted
         self.rejected += written.n_rejected
         self.bytes_written += written.bytes
-        self._show.stage_seconds["write"] += written.seconds
+        self._show.spent("write", written.seconds)
         self.reasons.update(dict(written.reasons))
 
     def _lost(self, job: MakeSample | WriteShard, lost: Lost) -> None:
