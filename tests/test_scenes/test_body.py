@@ -32,7 +32,7 @@ def standing(name: str) -> np.ndarray:
 
 
 def test_parts_and_bones_are_the_bodies_of_the_physics() -> None:
-    assert PARTS == ("background", *BODIES)
+    assert ("background", *BODIES) == PARTS
     assert BONES[: len(BODIES)] == BODIES
 
 
@@ -116,9 +116,7 @@ def test_every_keypoint_is_in_or_near_the_flesh_of_its_part() -> None:
 
 
 def test_more_mass_is_more_girth_where_people_grow() -> None:
-    slim, heavy = (
-        Figure(anatomy(PEOPLE["generic man"].__class__(mass_kg=mass)), "male") for mass in (60.0, 110.0)
-    )
+    slim, heavy = (Figure(anatomy(PEOPLE["generic man"].__class__(mass_kg=mass)), "male") for mass in (60.0, 110.0))
     belly = np.array([[0.06, 0.0, 0.0]]) + slim.point("torso", (0.0, 0.10, 0.0))
     assert heavy.trunk(belly)[0] < slim.trunk(belly)[0] - 0.02
     ankle = slim.point("tibia_r", (0.04, -0.40, 0.0))[None]

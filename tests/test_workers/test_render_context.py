@@ -13,7 +13,8 @@ import pytest
 from farm.errors import MissingDependencyError
 from scenes.cameras import intrinsics_matrix, look, project
 from workers.render.context import device_order, gl_context
-from workers.render.raster import Program, clip_from_camera
+from workers.render.objects import Program
+from workers.render.raster import clip_from_camera
 
 
 def _no_cuda(device: int) -> int | None:
@@ -90,9 +91,10 @@ def test_opengl_sees_what_opencv_projects() -> None:
     pose = look(np.array([[1.0, 1.5, -4.0]]), np.array([[0.3, -0.2, 1.0]]), 0.1)
     points = np.random.default_rng(3).uniform([-1, 0, -1], [1, 2, 1], (50, 3))
     pixels, _ = project(points[None], pose, matrix)
-    clip = np.concatenate([points, np.ones((50, 1))], axis=1) @ (
-        clip_from_camera(matrix, (320, 200)) @ np.linalg.inv(pose[0])
-    ).T
+    clip = (
+        np.concatenate([points, np.ones((50, 1))], axis=1)
+        @ (clip_from_camera(matrix, (320, 200)) @ np.linalg.inv(pose[0])).T
+    )
     window = (clip[:, :2] / clip[:, 3:] + 1) / 2 * [320, 200]
     assert window[:, 0] == pytest.approx(pixels[0, :, 0] + 0.5)
     assert window[:, 1] == pytest.approx(200 - (pixels[0, :, 1] + 0.5))

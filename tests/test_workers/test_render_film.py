@@ -64,7 +64,7 @@ def test_visible_keypoints_lie_on_their_own_part(name: str) -> None:
 def test_a_shifted_camera_is_found_out(name: str) -> None:
     view = filmed().view(name)
     height = np.nanmedian(view.bbox[:, 3] - view.bbox[:, 1])
-    assert own_part_share(view, view.keypoints_2d + [0.12 * height, 0.0]) < 0.9
+    assert own_part_share(view, view.keypoints_2d + np.array([0.12 * height, 0.0])) < 0.9
 
 
 @pytest.mark.parametrize("name", ["front", "back", "side"])
@@ -85,7 +85,9 @@ def test_arrays_have_the_shapes_and_types_of_the_record() -> None:
     assert [view.view for view in frames.views] == ["front", "back", "side"]
     for view in frames.views:
         n = labels.n_frames
-        assert view.rgb is not None and view.mask is not None and view.depth is not None
+        assert view.rgb is not None
+        assert view.mask is not None
+        assert view.depth is not None
         assert (view.rgb.shape, view.rgb.dtype) == ((n, height, width, 3), np.uint8)
         assert (view.mask.shape, view.mask.dtype) == ((n, height, width), np.uint8)
         assert (view.depth.shape, view.depth.dtype) == ((n, height, width), np.uint16)
@@ -127,10 +129,11 @@ def test_the_walkers_right_is_on_the_left_of_the_front_view() -> None:
 
 
 def test_depth_agrees_with_the_keypoints_and_the_floor() -> None:
-    """The picture's surface at a visible joint is in front of it by at most a limb's thickness; the floor is at y = 0."""
+    """The picture's surface at a visible joint is in front of it by less than a limb; the floor is at y = 0."""
     labels = walked()[3]
     for view in filmed().views:
-        assert view.depth is not None and view.mask is not None
+        assert view.depth is not None
+        assert view.mask is not None
         wrist = KEYPOINTS.index("right_knee")
         turn = view.world_from_camera
         local = np.einsum("fji,fj->fi", turn[:, :3, :3], labels.keypoints_3d[:, wrist] - turn[:, :3, 3])
@@ -147,7 +150,8 @@ def test_the_person_stands_out_from_the_empty_room() -> None:
     """In the fixed views, pixels of the mask change with the walk, and pixels far from person and shadow do not."""
     for name in ("front", "back"):
         view = filmed().view(name)
-        assert view.rgb is not None and view.mask is not None
+        assert view.rgb is not None
+        assert view.mask is not None
         empty = np.median(view.rgb.astype(float), axis=0)
         differs = np.abs(view.rgb.astype(float) - empty).max(axis=-1) > 6
         often = (view.mask > 0).mean(axis=0) > 0.4  # where the median shows the person
@@ -159,7 +163,9 @@ def test_the_person_stands_out_from_the_empty_room() -> None:
 def test_the_shadow_is_on_the_floor_and_can_be_left_out() -> None:
     with_shadow = filmed().view("side")
     without = film(order(shadows=False), *walked()).view("side")
-    assert with_shadow.rgb is not None and without.rgb is not None and with_shadow.mask is not None
+    assert with_shadow.rgb is not None
+    assert without.rgb is not None
+    assert with_shadow.mask is not None
     darker = without.rgb.astype(float).mean(axis=-1) - with_shadow.rgb.astype(float).mean(axis=-1)
     background = with_shadow.mask == 0
     assert ((darker > 8) & background).sum(axis=(1, 2)).min() > 30
@@ -186,7 +192,9 @@ def test_another_sample_looks_different() -> None:
 def test_without_pictures_labels_are_the_same() -> None:
     bare = film(order(rgb="none", mask=False), *walked())
     for first, second in zip(filmed().views, bare.views, strict=True):
-        assert second.rgb is None and second.mask is None and second.depth is None
+        assert second.rgb is None
+        assert second.mask is None
+        assert second.depth is None
         assert np.array_equal(first.keypoints_2d, second.keypoints_2d)
         assert np.array_equal(first.visibility, second.visibility)
         assert np.array_equal(first.bbox, second.bbox, equal_nan=True)

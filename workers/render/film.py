@@ -73,7 +73,7 @@ def film(
     depth = np.zeros((views, frames, height, width), np.uint16) if wanted.depth else None
     boxes = np.full((views, frames, 4), np.nan, np.float32)
     skins = [Skin(mesh) for mesh in stage.meshes]
-    raster = _raster(campaign, stage) if draws_rgb or wanted.mask or wanted.depth else None
+    raster = make_raster(campaign, stage) if draws_rgb or wanted.mask or wanted.depth else None
     intrinsics = np.stack([camera.intrinsics for camera in stage.cameras])
     try:
         for frame in range(frames):
@@ -87,7 +87,7 @@ def film(
             if raster is None:
                 continue
             pictures = raster.draw(
-                people, levels, poses, intrinsics, feet=_feet(stage, frame),
+                people, levels, poses, intrinsics, feet=feet_on_floor(stage, frame),
                 rgb=draws_rgb, mask=wanted.mask, depth=wanted.depth,
             )  # fmt: skip
             if rgb is not None and pictures.rgb is not None:
@@ -164,7 +164,8 @@ def pose_people(skins: Sequence[Skin], bones: Array, levels: NDArray[np.int64]) 
     return [skin.pose(bones) if level in needed else _UNPOSED for level, skin in enumerate(skins)]
 
 
-def _raster(campaign: Campaign, stage: Stage) -> Raster:
+def make_raster(campaign: Campaign, stage: Stage) -> Raster:
+    """The GL side of a stage; close it after the last picture."""
     return Raster(
         room_panels(stage.scene.room, stage.box),
         stage.meshes,
@@ -203,7 +204,7 @@ def bounding_box(
     return np.asarray(np.clip(box, -0.5, limit), dtype=np.float32)
 
 
-def _feet(stage: Stage, frame: int) -> Array:
+def feet_on_floor(stage: Stage, frame: int) -> Array:
     """Heels and balls of both feet on the sole, for the dark where they meet the floor: `[4, 3]` m."""
     points = []
     for side in "rl":
