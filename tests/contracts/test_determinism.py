@@ -49,7 +49,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("farm/dataset/create.py", "datetime.now"): "when the dataset was created, for people to read",
     ("farm/dataset/pull.py", "uuid"): "names an attempt; the pulled dataset's id is a hash of what was pulled",
     ("workers/simulate/twin/engine.py", "time"): "the same budget, of the compiled twin",
-    ("workers/render/raster.py", "id"): "key of a cache of GL programs, which live as long as their context",
+    ("workers/render/objects.py", "id"): "key of a cache of GL programs, which live as long as their context",
     ("workers/write.py", "uuid"): "names an attempt, so that two workers never write the same object",
 }
 """(file, what) -> why it may."""
