@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -146,3 +148,40 @@ def test_polynomial_paths_survive_the_osim_file(tmp_path: Path) -> None:
         lengths.append((soleus.getLength(state), soleus.computeMomentArm(state, ankle)))
     assert lengths[0] == pytest.approx(lengths[1], abs=1e-12)
     assert -0.08 < lengths[0][1] < -0.02  # the Achilles tendon's moment arm, plantarflexing (Maganaris 2004: 4 to 6 cm)
+
+
+SHARED_TIME_CONSTANTS = """
+import opensim as osim
+
+def rate(activation_time_s):
+    model = osim.Model()
+    osim.Logger.setLevelString("off")
+    body = osim.Body("body", 1.0, osim.Vec3(0), osim.Inertia(1.0))
+    model.addBody(body)
+    model.addJoint(osim.SliderJoint("slider", model.getGround(), body))
+    muscle = osim.DeGrooteFregly2016Muscle()
+    muscle.setName("muscle")
+    muscle.set_ignore_tendon_compliance(True)
+    muscle.set_tendon_slack_length(0.1)
+    muscle.set_activation_time_constant(activation_time_s)
+    muscle.addNewPathPoint("origin", model.updGround(), osim.Vec3(-0.2, 0, 0))
+    muscle.addNewPathPoint("insertion", body, osim.Vec3(0))
+    model.addForce(muscle)
+    state = model.initSystem()
+    model.setDefaultControls(osim.Vector(1, 1.0))
+    model.realizeAcceleration(state)
+    return muscle.getStateVariableDerivativeValue(state, "activation")
+
+print(rate(0.010), rate(0.030))
+"""
+
+
+def test_one_process_has_one_activation_time_constant() -> None:
+    """OpenSim 4.6 keeps the first muscle's time constants for all; `ExcitationLag` exists because of it.
+
+    When this fails OpenSim has mended it: give every muscle its own constants again.
+    """
+    run = subprocess.run([sys.executable, "-c", SHARED_TIME_CONSTANTS], capture_output=True, text=True, check=True)
+    first, second = map(float, run.stdout.split())
+    assert first > 0.0
+    assert second == first

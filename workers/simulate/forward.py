@@ -28,8 +28,8 @@ from workers.simulate.model import build, coordinate_order
 from workers.simulate.record import replay
 
 INTEGRATION_STEP_S = CONTROL_STEP_S / 6
-"""SemiExplicitEuler2 at 0.83 ms. With longer steps friction on a loaded foot's small mass alternates from step to step, in
-time with the samples, and the recorded force is off by a tenth of body weight (docs/physics.md)."""
+"""SemiExplicitEuler2 at 0.83 ms. With longer steps friction on a loaded foot's small mass alternates from step to
+step, in time with the samples, and the recorded force is off by a tenth of body weight (docs/physics.md)."""
 
 FALLEN_PELVIS_HEIGHT = 0.68
 """Below this share of its height in the initial pose the pelvis has dropped for good."""
