@@ -283,7 +283,7 @@ def train(
         float | None, typer.Option(min=1.0, help="End after so many seconds of training.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of split, order, augmentation and weights.")] = 1,
-    width: Annotated[int, typer.Option(min=8, max=1024, help="Channels of the network; 48 suits a CPU and up to some hundred gaits.")] = 48,
+    width: Annotated[int, typer.Option(min=8, max=1024, help="Channels of the network; 48 suits a CPU.")] = 48,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     gpu: Annotated[
         bool | None, typer.Option("--gpu/--cpu", help="One GPU for each worker, or none; else by what is there.",
