@@ -146,10 +146,11 @@ def read_keypoints(path: Path) -> KeypointClip:
         FormatError: One line that names the file, what came and what is wanted.
     """
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise FormatError(f"{path}: a single array (.npy), not an .npz file; {WANTED}")
-        with file:
+        # opened here, because numpy leaves a path that is no whole archive open
+        with path.open("rb") as raw:
+            file = np.load(raw, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise FormatError(f"{path}: a single array (.npy), not an .npz file; {WANTED}")
             missing = [name for name in ("keypoints_2d", "fps", "image_size") if name not in file]
             if missing:
                 came = ", ".join(file.files) or "nothing"
