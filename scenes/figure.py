@@ -24,7 +24,7 @@ from farm.records import Sex
 from farm.sampling.anatomy import GENERIC_STATURE_M, MTP_X_M, SOLE_Y_M, Anatomy
 from scenes.surface import Array, Ellipsoid, Loft, RoundCone, union
 
-LEG_SPREAD_RAD = float(np.deg2rad(9.0))
+LEG_SPREAD_RAD = float(np.deg2rad(14.0))
 ARM_SPREAD_RAD = float(np.deg2rad(38.0))
 
 SIDES = (("r", 1.0), ("l", -1.0))
