@@ -145,7 +145,7 @@ class DelayLine:
             self._ring[self._now] = senses
         newer = self._ring[(self._now - self._whole) % len(self._ring), self._columns]
         older = self._ring[(self._now - self._whole - 1) % len(self._ring), self._columns]
-        return newer + self._part * (older - newer)
+        return np.asarray(newer + self._part * (older - newer))
 
 
 def _base(sense: str) -> str:

@@ -27,4 +27,4 @@ def rescale_gains(gains: NDArray[np.float64], *, leg_length_ratio: float) -> NDA
     factor = np.array(
         [time if name in _RATE_GAINS else 1.0 / time if name in _SPEED_GAINS else 1.0 for name in GAIN_NAMES]
     )
-    return gains * factor
+    return np.asarray(gains * factor)

@@ -14,7 +14,7 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from numpy.typing import NDArray
 
 from farm.errors import FormatError
@@ -30,6 +30,10 @@ KEYFRAME_INTERVAL = 30
 
 BT709 = 1
 """ISO/IEC 23091-2 code of BT.709, for primaries, transfer and matrix alike; tagged so that players agree on colours."""
+
+SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
+"""FFmpeg's scaler truncates unless told otherwise: pictures came back 1.1 of 255 too dark, with these flags 0.2 too
+bright."""
 
 
 def encode(rgb: NDArray[np.uint8], *, frame_rate_hz: float, crf: int = 18) -> bytes:
@@ -65,7 +69,11 @@ def encode(rgb: NDArray[np.uint8], *, frame_rate_hz: float, crf: int = 18) -> by
         context.color_range = ColorRange.MPEG
         for number, picture in enumerate(rgb):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(
-                format=PIXEL_FORMAT, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+                format=PIXEL_FORMAT,
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range=ColorRange.MPEG,
+                interpolation=SCALER,
+                threads=1,
             )
             frame.pts, frame.time_base = number, 1 / rate
             container.mux(stream.encode(frame))
@@ -95,7 +103,13 @@ def decode(data: bytes) -> NDArray[np.uint8]:
 
 
 def _rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    picture = frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709, src_color_range=ColorRange.MPEG)
+    picture = frame.reformat(
+        format="rgb24",
+        src_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.MPEG,
+        interpolation=SCALER,
+        threads=1,
+    )
     return np.asarray(picture.to_ndarray(), dtype=np.uint8)
 
 

@@ -12,10 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
-from farm.control.reflex import GAIN_NAMES, GAINS, SENSES, LegGains, ReflexController
+from farm.control.reflex import CONTROL_STEP_S, GAIN_NAMES, GAINS, SENSES, LegGains, ReflexController
 from farm.records import MUSCLES, GaitParameters
 from workers.simulate.description import ModelDescription, describe
-from workers.simulate.forward import CONTROL_STEP_S
 from workers.simulate.model import build, coordinate_order
 from workers.simulate.twin.dynamics import Scratch, gather, scratch
 from workers.simulate.twin.engine import TwinWalk

@@ -174,7 +174,7 @@ class Walk:
         state = self._handles.state
         manager = self._make_manager(self.model, state)
         steps = round(duration_s / CONTROL_STEP_S)
-        noise = _motor_noise(self.parameters, self._seed, steps + 1)
+        noise = motor_noise(self.parameters, self._seed, steps + 1)
         vector = osim.Vector(self.model.getNumControls(), 0.0)
         times: list[float] = []
         states: list[tuple[NDArray[np.float64], ...]] = []
@@ -300,7 +300,7 @@ def farm_manager(model: osim.Model, state: osim.State) -> osim.Manager:
     return manager
 
 
-def _motor_noise(parameters: GaitParameters, seed: int, steps: int) -> NDArray[np.float64]:
+def motor_noise(parameters: GaitParameters, seed: int, steps: int) -> NDArray[np.float64]:
     """Signal-dependent noise factors `[steps, 18]` (Harris & Wolpert 1998), an Ornstein-Uhlenbeck process."""
     rng = generator(seed, Stream.MOTOR_NOISE, parameters.sample_id)
     keep = math.exp(-CONTROL_STEP_S / NOISE_CORRELATION_S)

@@ -61,7 +61,7 @@ class PathPolynomial:
     def length(self, angles: NDArray[np.float64]) -> NDArray[np.float64]:
         """Length `[...]` (m) at joint angles `[..., D]` (rad)."""
         powers = exponents(len(self.coordinates), self.order)
-        return np.einsum("...k,k->...", _monomials(angles, powers), np.asarray(self.coefficients))
+        return np.asarray(np.einsum("...k,k->...", _monomials(angles, powers), np.asarray(self.coefficients)))
 
     def moment_arms(self, angles: NDArray[np.float64]) -> NDArray[np.float64]:
         """Moment arms `[..., D]` (m): minus the length's derivative, as OpenSim defines them."""

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.config import SAMPLE_RATE_HZ
+from farm.control.reflex import CONTROL_STEP_S
 from farm.gait.norms import norm_band
 from farm.records import MUSCLES
-from workers.simulate.forward import CONTROL_STEP_S, Rollout
+from workers.simulate.forward import Rollout
 
 SETTLED_AFTER_S = 2.0
 """Start-up that is not judged, where the walk lasts longer."""

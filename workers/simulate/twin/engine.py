@@ -10,11 +10,11 @@ import time
 import numpy as np
 
 from farm.config import SAMPLE_RATE_HZ
+from farm.control.reflex import CONTROL_STEP_S
 from farm.errors import SimulationDiverged
 from farm.records import GaitParameters
 from workers.simulate.description import describe
 from workers.simulate.forward import (
-    CONTROL_STEP_S,
     FALLEN_PELVIS_HEIGHT,
     INITIAL_ACTIVATION,
     INITIAL_POSE_RAD,
@@ -22,7 +22,7 @@ from workers.simulate.forward import (
     INTEGRATION_STEP_S,
     MAX_SPEED,
     Rollout,
-    _motor_noise,
+    motor_noise,
 )
 from workers.simulate.twin.dynamics import place, scratch
 from workers.simulate.twin.loop import COMPLETED, FELL, NOT_A_NUMBER, walk
@@ -83,7 +83,7 @@ class TwinWalk:
         began = time.monotonic()
         steps = round(duration_s / CONTROL_STEP_S)
         if self.parameters.motor_noise and len(self._noise) != steps + 1:
-            self._noise = _motor_noise(self.parameters, self._seed, steps + 1)
+            self._noise = motor_noise(self.parameters, self._seed, steps + 1)
         q, u = self._start[0].copy(), self._start[1].copy()
         coordinates, muscles = len(q), len(self.description.muscles)
         activation = np.full(muscles, INITIAL_ACTIVATION)
