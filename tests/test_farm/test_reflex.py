@@ -25,8 +25,9 @@ from farm.errors import CampaignError
 from farm.records import MUSCLE_GROUPS, MUSCLES
 
 STEP_S = 0.005
-GAINS = LegGains.from_normalised(archive()[0].gains[0])
-OTHER = LegGains.from_normalised(archive()[0].gains[0] * 1.1)
+# The published order of magnitude of every gain (normalised 1), and a second leg that differs.
+GAINS = LegGains.from_normalised(np.ones(len(GAIN_NAMES)))
+OTHER = LegGains.from_normalised(np.linspace(0.8, 1.2, len(GAIN_NAMES)))
 
 standing = np.zeros(len(SENSES))
 for _side in "rl":
