@@ -47,7 +47,7 @@ demo: install gl
 	@$(BIN)/gaitfarm verify $(DEMO)/dataset
 	@$(BIN)/gaitfarm report $(DEMO)/dataset --out $(DEMO)/report
 	@resume=$$([ ! -e $(DEMO)/estimator/run.json ] || echo --resume) \
-	  && $(BIN)/gaitfarm train $(DEMO)/dataset --out $(DEMO)/estimator $$resume
+	  && $(BIN)/gaitfarm train $(DEMO)/dataset --out $(DEMO)/estimator --time-budget 120 $$resume
 	@$(BIN)/gaitfarm report $(DEMO)/dataset --out $(DEMO)/report --train $(DEMO)/estimator
 	@$(BIN)/python tools/show_demo.py $(DEMO)
 
