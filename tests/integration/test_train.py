@@ -40,6 +40,11 @@ def gaitfarm(*arguments: object, code: int = 0) -> Any:
     return done
 
 
+def words(text: str) -> str:
+    """What a message says, however the terminal breaks its lines."""
+    return " ".join(text.split())
+
+
 def weights(out: Path) -> dict[str, torch.Tensor]:
     return load(out)[0].state_dict()
 
@@ -51,7 +56,7 @@ def test_kill_and_resume_end_like_an_uninterrupted_run_and_predict_answers(datas
     assert summary["epochs"] == 3
     assert summary["steps"] == 24
     assert (summary["n_train"], summary["n_validation"], summary["n_test"]) == (9, 2, 3)
-    assert "too few for a meaningful correlation" in done.stderr.replace("\n", " ")
+    assert "too few for a meaningful correlation" in words(done.stderr)
     views = {(row["parameter"], row["view"]) for row in summary["scores"]}
     assert {view for _, view in views} == {"front", "side", "all views", "any camera"}
     assert len(views) == 5 * 4
@@ -59,13 +64,13 @@ def test_kill_and_resume_end_like_an_uninterrupted_run_and_predict_answers(datas
     assert (whole / "test.csv").read_text().startswith("parameter,unit,view,n,r,mae")
 
     # a second run there is refused, another seed too, before anything is touched
-    assert "already holds a training run: add --resume" in gaitfarm(
-        "train", dataset, "--out", whole, "--epochs", 3, *FAST, code=2
-    ).stderr.replace("\n", " ")
+    assert "already holds a training run: add --resume" in words(
+        gaitfarm("train", dataset, "--out", whole, "--epochs", 3, *FAST, code=2).stderr
+    )
     other = [*FAST[:-3], "6", *FAST[-2:]]
-    assert "seed was 5 and is now 6" in gaitfarm(
-        "train", dataset, "--out", whole, "--resume", "--epochs", 3, *other, code=2
-    ).stderr.replace("\n", " ")
+    assert "seed was 5 and is now 6" in words(
+        gaitfarm("train", dataset, "--out", whole, "--resume", "--epochs", 3, *other, code=2).stderr
+    )
 
     # killed without warning once a checkpoint is there: driver, ranks, everything of its process group
     process = subprocess.Popen(
