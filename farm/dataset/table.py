@@ -50,6 +50,8 @@ class IndexTable:
         Raises:
             UserError: `where` is not an expression that is true or false, or names a column that is not there.
         """
+        if not len(self) and where is None:
+            return []  # of no gaits the columns are not known either
         for name in columns or ():
             if name not in self.columns:
                 raise UserError(_no_column(name, self.columns))
