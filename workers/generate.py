@@ -218,7 +218,8 @@ def _ray(address: str | None, workers: int | None) -> Iterator[Cluster]:
             yield _cluster(workers, here=False, log_dir=log_dir)
         return
     connection = started_ray(workers) if address is None else _joined_ray(address)
-    with connection, _quiet_ray():
+    # The quiet outlasts the connection: what Ray held back as a repetition it prints as it shuts down.
+    with _quiet_ray(), connection:
         yield _cluster(workers, here=address is None, log_dir=log_dir)
 
 
@@ -344,13 +345,18 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
 
 
 class _WithoutRay(io.TextIOBase):
-    """A stream that passes on everything but what Ray's listening thread writes."""
+    """A stream that passes on everything but what raylets report: by Ray's listening thread, or late by ours."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._dropped = False
 
     def write(self, text: str) -> int:
         if threading.current_thread().name == "ray_listen_error_messages":
+            return len(text)
+        ends_dropped_line = self._dropped and text == "\n"  # `print` writes a line's end on its own
+        self._dropped = "(raylet)" in text
+        if self._dropped or ends_dropped_line:
             return len(text)
         return self._stream.write(text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from workers.autopsy import bury, cause_of_death, place_of_hang, telling_lines
@@ -69,6 +70,9 @@ def test_only_a_worker_of_ours_is_killed(tmp_path: Path) -> None:
     innocent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "ray::GaitWorker.work"])
     try:
+        # The kernel shows a new program's arguments a moment after it has closed the pipe that Popen waits for.
+        while b"GaitWorker" not in Path(f"/proc/{worker.pid}/cmdline").read_bytes():
+            time.sleep(0.01)
         assert bury(innocent.pid, str(tmp_path / "none.log")) == ""
         assert bury(worker.pid, str(tmp_path / "none.log")) == ""
         assert worker.wait(10) == -9
