@@ -62,6 +62,12 @@ at slack length the calf's fibres would be stretched to 1.45 of their optimum in
 MAX_CONTRACTION_VELOCITY = 15.0
 """Optimal fibre lengths per second, as in the public model (Ong et al. 2019)."""
 
+_PATELLA_KNOTS_RAD = (
+    -2.0944, -1.99997, -1.5708, -1.45752, -1.39626, -1.0472, -0.698132, -0.526391,
+    -0.349066, -0.174533, 0.0, 0.0279253, 0.0872665, 0.174533, 2.0944,
+)  # fmt: skip
+"""Knee angles at which the public model gives the patellar insertions."""
+
 # The tibia of the public model slides on the femur as the knee bends (Yamaguchi & Zajac 1989). Our knee is a
 # hinge, whose axis is where the tibia's origin lies at full extension; muscle lengths still follow the sliding tibia,
 # because moment arms are what muscles feel of a knee.
@@ -104,23 +110,7 @@ KNEE_SPLINES: dict[str, tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]]
     ),
     "rect_fem": (
         (
-            (
-                -2.0944,
-                -1.99997,
-                -1.5708,
-                -1.45752,
-                -1.39626,
-                -1.0472,
-                -0.698132,
-                -0.526391,
-                -0.349066,
-                -0.174533,
-                0.0,
-                0.0279253,
-                0.0872665,
-                0.174533,
-                2.0944,
-            ),
+            _PATELLA_KNOTS_RAD,
             (
                 0.0155805,
                 0.0179938,
@@ -140,23 +130,7 @@ KNEE_SPLINES: dict[str, tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]]
             ),
         ),
         (
-            (
-                -2.0944,
-                -1.99997,
-                -1.5708,
-                -1.45752,
-                -1.39626,
-                -1.0472,
-                -0.698132,
-                -0.526391,
-                -0.349066,
-                -0.174533,
-                0.0,
-                0.0279253,
-                0.0872665,
-                0.174533,
-                2.0944,
-            ),
+            _PATELLA_KNOTS_RAD,
             (
                 0.0234116,
                 0.0237613,
@@ -178,23 +152,7 @@ KNEE_SPLINES: dict[str, tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]]
     ),
     "vasti": (
         (
-            (
-                -2.0944,
-                -1.99997,
-                -1.5708,
-                -1.45752,
-                -1.39626,
-                -1.0472,
-                -0.698132,
-                -0.526391,
-                -0.349066,
-                -0.174533,
-                0.0,
-                0.0279253,
-                0.0872665,
-                0.174533,
-                2.0944,
-            ),
+            _PATELLA_KNOTS_RAD,
             (
                 0.0082733,
                 0.0106866,
@@ -214,23 +172,7 @@ KNEE_SPLINES: dict[str, tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]]
             ),
         ),
         (
-            (
-                -2.0944,
-                -1.99997,
-                -1.5708,
-                -1.45752,
-                -1.39626,
-                -1.0472,
-                -0.698132,
-                -0.526391,
-                -0.349066,
-                -0.174533,
-                0.0,
-                0.0279253,
-                0.0872665,
-                0.174533,
-                2.0944,
-            ),
+            _PATELLA_KNOTS_RAD,
             (
                 0.025599,
                 0.0259487,
