@@ -20,21 +20,61 @@ from numpy.typing import NDArray
 Sex = Literal["female", "male"]
 Side = Literal["none", "right", "left", "both"]
 
-MUSCLE_GROUPS: tuple[str, ...] = (
+BodyModel = Literal["planar", "3d"]
+
+
+@dataclass(frozen=True)
+class BodyPlan:
+    """What moves in one of the two body models, and what moves it.
+
+    Attributes:
+        coordinates: Generalized coordinates. Signs are OpenSim's: `knee_angle` and `pelvis_tilt` (forward) are
+            negative in flexion, `ankle_angle` positive in dorsiflexion; `pelvis_list`, `lumbar_bending` positive to
+            the right, `pelvis_rotation`, `lumbar_rotation` to the left; hips positive in flexion, adduction and
+            internal rotation.
+        muscle_groups: Of one leg.
+    """
+
+    coordinates: tuple[str, ...]
+    muscle_groups: tuple[str, ...]
+
+    @property
+    def muscles(self) -> tuple[str, ...]:
+        """Right leg first."""
+        return tuple(f"{group}_{side}" for side in "rl" for group in self.muscle_groups)
+
+
+_SAGITTAL_GROUPS = (
     "hamstrings", "bifemsh", "glut_max", "iliopsoas", "rect_fem", "vasti", "gastroc", "soleus", "tib_ant",
 )  # fmt: skip
-"""The sagittal muscle groups of one leg (Geyer & Herr 2010 name them HAM BFSH GLU HFL RF VAS GAS SOL TA)."""
+_ARMS = ("arm_flex_r", "elbow_flex_r", "arm_flex_l", "elbow_flex_l")
 
-MUSCLES: tuple[str, ...] = tuple(f"{group}_{side}" for side in "rl" for group in MUSCLE_GROUPS)
-
-COORDINATES: tuple[str, ...] = (
-    "pelvis_tilt", "pelvis_tx", "pelvis_ty",
-    "hip_flexion_r", "knee_angle_r", "ankle_angle_r",
-    "hip_flexion_l", "knee_angle_l", "ankle_angle_l",
-    "lumbar_extension", "arm_flex_r", "elbow_flex_r", "arm_flex_l", "elbow_flex_l",
+PLANAR = BodyPlan(
+    coordinates=(
+        "pelvis_tilt", "pelvis_tx", "pelvis_ty",
+        "hip_flexion_r", "knee_angle_r", "ankle_angle_r",
+        "hip_flexion_l", "knee_angle_l", "ankle_angle_l",
+        "lumbar_extension", *_ARMS,
+    ),
+    muscle_groups=_SAGITTAL_GROUPS,
 )  # fmt: skip
-"""Generalized coordinates of the planar body. Signs are OpenSim's: `knee_angle` and
-`pelvis_tilt` (forward) are negative in flexion, `ankle_angle` positive in dorsiflexion."""
+"""Sagittal plane; Geyer & Herr 2010 name its muscle groups HAM BFSH GLU HFL RF VAS GAS SOL TA."""
+
+SPATIAL = BodyPlan(
+    coordinates=(
+        "pelvis_tilt", "pelvis_list", "pelvis_rotation", "pelvis_tx", "pelvis_ty", "pelvis_tz",
+        "hip_flexion_r", "hip_adduction_r", "hip_rotation_r", "knee_angle_r", "ankle_angle_r",
+        "hip_flexion_l", "hip_adduction_l", "hip_rotation_l", "knee_angle_l", "ankle_angle_l",
+        "lumbar_extension", "lumbar_bending", "lumbar_rotation", *_ARMS,
+    ),
+    muscle_groups=(*_SAGITTAL_GROUPS, "hip_abd", "hip_add"),
+)  # fmt: skip
+"""Three dimensions, with abductors and adductors of the hip (HAB and HAD of Song & Geyer 2015)."""
+
+BODY_PLANS: Mapping[BodyModel, BodyPlan] = MappingProxyType({"planar": PLANAR, "3d": SPATIAL})
+
+MUSCLE_GROUPS, MUSCLES, COORDINATES = PLANAR.muscle_groups, PLANAR.muscles, PLANAR.coordinates
+"""Of the planar body, the farm's default."""
 
 
 def _freeze(record: Any) -> None:
@@ -60,18 +100,22 @@ class Column:
 class GaitParameters:
     """What was drawn for one sample: body, muscles, reflexes, condition. Defaults are the generic man.
 
+    Empty muscle factors stand for ones.
+
     Attributes:
         sample_id: Number of the sample in its campaign.
+        body_model: "planar" or "3d"; says which muscles there are (`BODY_PLANS`).
         condition: Name from `farm.sampling.conditions`, "healthy" if none.
         severity: 0 (none) to 1 (most severe).
-        strength: `[18]` maximum isometric force relative to a body of this mass and stature, by `MUSCLES`.
-        fiber_length: `[18]` optimal fibre length relative to this anatomy; below 1 is a contracture.
-        tendon_length: `[18]` tendon slack length relative to this anatomy.
+        strength: `[M]` maximum isometric force relative to a body of this mass and stature, by muscle.
+        fiber_length: `[M]` optimal fibre length relative to this anatomy; below 1 is a contracture.
+        tendon_length: `[M]` tendon slack length relative to this anatomy.
         reflex_gain_names: Names of the G reflex gains.
         reflex_gains: `[2, G]` normalised gains of the right and the left leg.
     """
 
     sample_id: int = 0
+    body_model: BodyModel = "planar"
     condition: str = "healthy"
     severity: float = 0.0
     side: Side = "none"
@@ -84,9 +128,9 @@ class GaitParameters:
     foot_proportion: float = 1.0
     trunk_proportion: float = 1.0
     arm_proportion: float = 1.0
-    strength: NDArray[np.float64] = field(default_factory=lambda: np.ones(len(MUSCLES)))
-    fiber_length: NDArray[np.float64] = field(default_factory=lambda: np.ones(len(MUSCLES)))
-    tendon_length: NDArray[np.float64] = field(default_factory=lambda: np.ones(len(MUSCLES)))
+    strength: NDArray[np.float64] = field(default_factory=lambda: np.ones(0))
+    fiber_length: NDArray[np.float64] = field(default_factory=lambda: np.ones(0))
+    tendon_length: NDArray[np.float64] = field(default_factory=lambda: np.ones(0))
     activation_time_s: float = 0.010
     deactivation_time_s: float = 0.040
     neural_delay_scale: float = 1.0
@@ -100,11 +144,16 @@ class GaitParameters:
     reflex_gains: NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, 0)))
 
     def __post_init__(self) -> None:
-        _freeze(self)
+        if self.body_model not in BODY_PLANS:
+            raise ValueError(f"body_model must be one of {', '.join(BODY_PLANS)}, got {self.body_model!r}")
+        count = len(self.plan.muscles)
         for name in ("strength", "fiber_length", "tendon_length"):
             value = getattr(self, name)
-            if value.shape != (len(MUSCLES),) or not np.all(value > 0):
-                raise ValueError(f"{name} must be {len(MUSCLES)} positive numbers, one for each muscle; got {value!r}")
+            if value.size == 0:
+                object.__setattr__(self, name, np.ones(count))
+            elif value.shape != (count,) or not np.all(value > 0):
+                raise ValueError(f"{name} must be {count} positive numbers, one for each muscle; got {value!r}")
+        _freeze(self)
         for name in ("stature_m", "mass_kg"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
@@ -113,6 +162,11 @@ class GaitParameters:
                 f"reflex_gains must be [2, {len(self.reflex_gain_names)}] (right and left leg), "
                 f"got shape {self.reflex_gains.shape}"
             )
+
+    @property
+    def plan(self) -> BodyPlan:
+        """Coordinates and muscles of this person's body model."""
+        return BODY_PLANS[self.body_model]
 
     def table(self) -> list[tuple[Column, float]]:
         """Every number that was drawn, with its column: what `parameters` and the catalogue store.
@@ -136,7 +190,7 @@ class GaitParameters:
             values = getattr(self, prefix)
             rows += [
                 (Column(f"{prefix}_{muscle}", "1", f"{muscle}: {text}"), float(value))
-                for muscle, value in zip(MUSCLES, values, strict=True)
+                for muscle, value in zip(self.plan.muscles, values, strict=True)
             ]
         for side, gains in zip("rl", self.reflex_gains, strict=True):
             rows += [
@@ -191,6 +245,7 @@ class Trajectory:
         ground_reaction: `[T, 2, 9]` right, left: force xyz (N), centre of pressure xyz (m), free moment xyz (N m).
         joint_moment: `[T, Q]` N m, net muscle moment about each coordinate (0 where no muscle acts).
         wall_s: Seconds that the integration took.
+        engine: What integrated it, of `farm.config.Engine`: "opensim", or "twin", its compiled equal.
     """
 
     end: str
@@ -214,6 +269,7 @@ class Trajectory:
     joint_moment: NDArray[np.float64]
     end_detail: str = ""
     wall_s: float = 0.0
+    engine: str = "opensim"
 
     def __post_init__(self) -> None:
         _freeze(self)
