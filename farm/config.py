@@ -22,6 +22,10 @@ from farm.sampling.conditions import CONDITIONS
 SHIPPED_CAMPAIGNS = ("demo", "healthy", "conditions")
 SAMPLE_RATE_HZ = 100.0
 
+Engine = Literal["opensim", "twin"]
+"""What integrates a walk: OpenSim, or its compiled twin, which states the same equations and is some hundred times as
+fast."""
+
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
     low, high = pair
@@ -87,10 +91,17 @@ class ConditionShare(Frozen):
 
 
 class Simulation(Frozen):
-    """How long to walk and how much wall-clock time a sample may take."""
+    """How long to walk, how much wall-clock time a sample may take, and how many of the twin's are checked."""
 
     duration_s: float = Field(10.0, ge=3.0, le=120.0)
-    budget_s: float = Field(180.0, gt=0.0, description="wall-clock limit of one sample's integration")
+    budget_s: float = Field(
+        180.0, gt=0.0, description="wall-clock limit of one sample's integration in OpenSim; the twin needs none"
+    )
+    recheck_fraction: float = Field(
+        0.05, ge=0.0, le=1.0,
+        description="share of samples that OpenSim walks again where the engine is the twin; "
+        "without effect where it is opensim",
+    )  # fmt: skip
 
 
 class View(Frozen):
@@ -172,7 +183,7 @@ class QualityLimits(Frozen):
 
 
 class Campaign(Frozen):
-    """The whole order: who, how many, how filmed, how judged.
+    """The whole order: who, how many, by which engine, how filmed, how judged.
 
     `seed` and a sample's number determine everything about that sample.
     """
@@ -183,6 +194,7 @@ class Campaign(Frozen):
     seed: int = Field(1, ge=0, lt=2**63)
     samples: int = Field(ge=1, le=100_000_000)
     gaits_per_shard: int = Field(8, ge=1, le=4096)
+    engine: Engine = Field("opensim", description="what integrates the walks; see `simulation.recheck_fraction`")
     population: Population = Population()
     conditions: tuple[ConditionShare, ...] = Field((ConditionShare(condition="healthy"),), min_length=1)
     target_speed_m_s: _range(0.3, 2.2) = (0.8, 1.6)  # type: ignore[valid-type]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from farm.config import Campaign
+from farm.config import Campaign, Engine
 from farm.gait.labels import gait_labels
 from farm.gait.quality import judge
 from farm.records import FrameSet, GaitLabels, GaitParameters, GaitSample, Trajectory
@@ -23,7 +23,9 @@ from farm.sampling.draw import gait_parameters_rand
 class Simulate(Protocol):
     """Muscles and reflexes in, a walk (or a fall) out."""
 
-    def __call__(self, parameters: GaitParameters, *, seed: int, duration_s: float, budget_s: float) -> Trajectory: ...
+    def __call__(
+        self, parameters: GaitParameters, *, engine: Engine, seed: int, duration_s: float, budget_s: float
+    ) -> Trajectory: ...
 
 
 class Film(Protocol):
@@ -55,6 +57,7 @@ def make_sample(campaign: Campaign, sample_id: int, stages: Stages) -> GaitSampl
     with _clock(seconds, "simulate"):
         trajectory = stages.simulate(
             parameters,
+            engine=campaign.engine,
             seed=campaign.seed,
             duration_s=campaign.simulation.duration_s,
             budget_s=campaign.simulation.budget_s,

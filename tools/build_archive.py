@@ -26,7 +26,7 @@ from farm.control.reflex import GAIN_NAMES
 from farm.gait.labels import gait_labels
 from farm.gait.quality import judge
 from farm.sampling.anatomy import anatomy
-from workers.simulate.forward import simulate
+from workers.simulate.engines import simulate
 
 HEADER = (
     "# Reflex gains that walk in OpenSim, one controller a row; found by tools/search_controllers.py, "
@@ -39,7 +39,7 @@ def confirm(path: Path) -> tuple[dict[str, Any] | None, str]:
     found = json.loads(path.read_text())
     job = found["job"]
     parameters = with_gains(person(job), np.array(found["gains"]))
-    walk = simulate(parameters, seed=0, duration_s=10.0, budget_s=120.0)
+    walk = simulate(parameters, engine="opensim", seed=0, duration_s=10.0, budget_s=120.0)
     dimensions = anatomy(parameters)
     labels = gait_labels(walk, dimensions, frame_rate_hz=30.0)
     quality = judge(walk, labels, dimensions, QualityLimits())

@@ -1,4 +1,4 @@
-"""The real stages: OpenSim simulates, the rasteriser films."""
+"""The real stages: OpenSim or its twin simulates, the rasteriser films."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from farm.pipeline import Stages
 def stages() -> Stages:
     """The stages that a campaign is made with. Loads OpenSim and opens no GL context yet."""
     from workers.render.film import film
-    from workers.simulate.forward import simulate
+    from workers.simulate.engines import simulate
 
     return Stages(simulate=simulate, film=film)

@@ -15,7 +15,7 @@ import signal
 import time
 from pathlib import Path
 
-from farm.config import Campaign
+from farm.config import Campaign, Engine
 from farm.errors import SimulationDiverged
 from farm.pipeline import Stages
 from farm.records import FrameSet, GaitLabels, GaitParameters, Trajectory
@@ -44,7 +44,9 @@ def stages() -> Stages:
     return Stages(simulate=simulate, film=film)
 
 
-def simulate(parameters: GaitParameters, *, seed: int, duration_s: float, budget_s: float) -> Trajectory:
+def simulate(
+    parameters: GaitParameters, *, engine: Engine, seed: int, duration_s: float, budget_s: float
+) -> Trajectory:
     path = Path(os.environ[FAULTS_VARIABLE])
     with Path(f"{path}.{parameters.sample_id}").open("ab") as log:
         log.write(b".")

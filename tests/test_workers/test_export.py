@@ -18,8 +18,8 @@ from farm.records import MUSCLES, GaitParameters, Trajectory
 from farm.sampling.anatomy import BODIES, KEYPOINTS, anatomy
 from farm.sampling.draw import gait_parameters_rand
 from tests.norm_walk import norm_walk
+from workers.simulate.engines import simulate
 from workers.simulate.export import marker_positions, write_opensim_files
-from workers.simulate.forward import simulate
 
 MODEL_TOLERANCE_M = 1e-6
 """The model's joints against the walker's own forward kinematics: the same table, other arithmetic."""
@@ -163,7 +163,7 @@ def test_inverse_dynamics_of_the_files_gives_the_simulated_moments_back(
     """
     campaign = load_campaign("demo")
     parameters = gait_parameters_rand(campaign, 0)
-    walk = simulate(parameters, seed=campaign.seed, duration_s=1.5, budget_s=120.0)
+    walk = simulate(parameters, engine="opensim", seed=campaign.seed, duration_s=1.5, budget_s=120.0)
     assert walk.duration_s == pytest.approx(1.5)
     (tmp_path / "gait").mkdir()
     write_opensim_files(parameters, walk, tmp_path / "gait")

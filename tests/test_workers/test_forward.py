@@ -13,7 +13,7 @@ from farm.control.reflex import GAIN_NAMES
 from farm.control.similarity import rescale_gains
 from farm.records import GaitParameters, Trajectory
 from farm.sampling.anatomy import GENERIC_STATURE_M, anatomy
-from workers.simulate.forward import simulate
+from workers.simulate.engines import simulate
 
 
 def healthy(**changes: object) -> GaitParameters:
@@ -29,7 +29,7 @@ def healthy(**changes: object) -> GaitParameters:
 
 @pytest.fixture(scope="module")
 def walk() -> Trajectory:
-    return simulate(healthy(), seed=0, duration_s=10.0, budget_s=300.0)
+    return simulate(healthy(), engine="opensim", seed=0, duration_s=10.0, budget_s=300.0)
 
 
 def test_it_walks_ten_seconds_from_the_initial_pose(walk: Trajectory) -> None:
@@ -91,7 +91,7 @@ def test_muscles_stay_in_their_range(walk: Trajectory) -> None:
 
 
 def test_the_same_sample_is_the_same_bytes(walk: Trajectory) -> None:
-    again = simulate(healthy(), seed=0, duration_s=2.0, budget_s=300.0)
+    again = simulate(healthy(), engine="opensim", seed=0, duration_s=2.0, budget_s=300.0)
     count = again.n_samples
     assert np.array_equal(again.coordinates, walk.coordinates[:count])
     assert np.array_equal(again.muscle_force, walk.muscle_force[:count])
@@ -101,7 +101,7 @@ def test_the_same_sample_is_the_same_bytes(walk: Trajectory) -> None:
 def test_noise_depends_on_seed_and_sample() -> None:
     noisy = healthy(motor_noise=0.05)
     walks = [
-        simulate(person, seed=seed, duration_s=0.5, budget_s=60.0)
+        simulate(person, engine="opensim", seed=seed, duration_s=0.5, budget_s=60.0)
         for person, seed in ((noisy, 0), (noisy, 1), (dataclasses.replace(noisy, sample_id=1), 0), (noisy, 0))
     ]
     ends = [walk.coordinates[-1] for walk in walks]
@@ -113,14 +113,14 @@ def test_noise_depends_on_seed_and_sample() -> None:
 def test_without_reflexes_it_falls_and_says_so() -> None:
     row = healthy()
     limp = dataclasses.replace(row, strength=np.full(18, 0.05))
-    fallen = simulate(limp, seed=0, duration_s=5.0, budget_s=60.0)
+    fallen = simulate(limp, engine="opensim", seed=0, duration_s=5.0, budget_s=60.0)
     assert fallen.end == "fell"
     assert fallen.duration_s < 4.0
     assert "pelvis" in fallen.end_detail
 
 
 def test_a_spent_budget_has_a_name() -> None:
-    slow = simulate(healthy(), seed=0, duration_s=10.0, budget_s=0.05)
+    slow = simulate(healthy(), engine="opensim", seed=0, duration_s=10.0, budget_s=0.05)
     assert slow.end == "stuck"
     assert "0.05 s" in slow.end_detail
 

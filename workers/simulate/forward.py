@@ -21,11 +21,10 @@ from farm.axes import GRAVITY_M_S2
 from farm.config import SAMPLE_RATE_HZ
 from farm.control.reflex import BASE_STIMULATION, CONTROL_STEP_S, LEG_SENSES, LegGains, ReflexController
 from farm.errors import SimulationDiverged
-from farm.records import MUSCLES, GaitParameters, Trajectory
+from farm.records import MUSCLES, GaitParameters
 from farm.seeds import Stream, generator
 from workers.simulate.description import ModelDescription, describe
 from workers.simulate.model import build, coordinate_order
-from workers.simulate.record import replay
 
 INTEGRATION_STEP_S = CONTROL_STEP_S / 6
 """SemiExplicitEuler2 at 0.83 ms. With longer steps friction on a loaded foot's small mass alternates from step to
@@ -274,17 +273,6 @@ class Walk:
             torque = reflex.stiffness_nm_rad * (target - q[at]) - reflex.damping_nm_s_rad * u[at]
             torques.append(min(max(torque / reflex.max_torque_nm, -1.0), 1.0))
         return np.concatenate([excitation, torques])
-
-
-def simulate(parameters: GaitParameters, *, seed: int, duration_s: float, budget_s: float) -> Trajectory:
-    """One sample's walk, sampled at 100 Hz with everything that the labels need.
-
-    A fall, a divergence or a spent budget is not an exception: the trajectory
-    ends there and says why in `end` and `end_detail`.
-    """
-    walk = Walk(parameters, seed=seed)
-    rollout = walk.run(duration_s=duration_s, budget_s=budget_s)
-    return replay(walk.model, walk.description, rollout)
 
 
 def farm_manager(model: osim.Model, state: osim.State) -> osim.Manager:

@@ -1,7 +1,8 @@
-"""From integrated states to a Trajectory: OpenSim is asked once more, sample by sample, for what it knew.
+"""From integrated states to a Trajectory: OpenSim is asked once more, sample by sample, for what it knows.
 
 Kept apart from the integration, so that a search, which needs only the states,
-does not pay for body accelerations and muscle lengths.
+does not pay for body accelerations and muscle lengths; and so that it does not
+matter which engine integrated.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import opensim as osim
 from numpy.typing import NDArray
 
-from farm.config import SAMPLE_RATE_HZ
+from farm.config import SAMPLE_RATE_HZ, Engine
 from farm.records import Trajectory
 from farm.sampling.anatomy import BODIES
 from workers.simulate.description import ModelDescription
@@ -28,13 +29,23 @@ CONTACT_THRESHOLD_N = 1.0
 """Below this vertical force a centre of pressure is noise: the point is left under the foot and the moment zero."""
 
 
-def replay(model: osim.Model, description: ModelDescription, rollout: Rollout) -> Trajectory:
-    """Everything that a Trajectory holds, from the states and controls of a rollout.
+def replay(
+    model: osim.Model, description: ModelDescription, rollout: Rollout, activations: Array, *, engine: Engine
+) -> Trajectory:
+    """Everything that a Trajectory holds, from what a rollout of either engine went through.
 
     Must be called after the integration is over: it writes into a state of its own.
+
+    Args:
+        model: The description, built and initialised (`initSystem`).
+        rollout: Its `coordinates`, `speeds` and `controls` are read, in the description's order; not its `states`,
+            whose order is its engine's own.
+        activations: `[T, M]` of the muscles, in the description's order.
+        engine: Which one integrated.
     """
     reader = _Reader(model, description)
     count = len(rollout.times_s)
+    states = opensim_states(model, description, rollout.coordinates, rollout.speeds, activations)
     n_muscles = len(description.muscles)
     muscle = np.zeros((count, n_muscles, 6))
     grf = np.zeros((count, 2, 9))
@@ -43,7 +54,7 @@ def replay(model: osim.Model, description: ModelDescription, rollout: Rollout) -
     udot = np.zeros((count, len(names)))
     order = coordinate_order(model, names)
     for i in range(count):
-        reader.set(rollout.times_s[i], rollout.states[i], rollout.controls[i])
+        reader.set(rollout.times_s[i], states[i], rollout.controls[i])
         udot[i] = reader.accelerations()[order]
         pose[i], velocity[i], acceleration[i] = reader.bodies()
         muscle[i] = reader.muscles()
@@ -84,7 +95,46 @@ def replay(model: osim.Model, description: ModelDescription, rollout: Rollout) -
         ground_reaction=grf,
         joint_moment=joint_moments(description, q, force),
         wall_s=rollout.wall_s,
+        engine=engine,
     )
+
+
+def opensim_states(
+    model: osim.Model, description: ModelDescription, coordinates: Array, speeds: Array, activations: Array
+) -> Array:
+    """OpenSim's state vectors `[T, NY]` from coordinates, speeds `[T, Q]` and activations `[T, M]` by name.
+
+    Raises:
+        RuntimeError: The model has states beside these, which nobody would set.
+    """
+    order = coordinate_order(model, description.coordinate_names)
+    places = activation_order(model, tuple(m.name for m in description.muscles))
+    count, known = model.getWorkingState().getNY(), 2 * len(order) + len(places)
+    if count != known:
+        raise RuntimeError(
+            f"the OpenSim model has {count} states, {known} are coordinates, speeds and activations of its "
+            "description; replay would leave the others as they are"
+        )
+    states = np.empty((len(coordinates), count))
+    states[:, order] = coordinates
+    states[:, len(order) + order] = speeds
+    states[:, places] = activations
+    return states
+
+
+def activation_order(model: osim.Model, names: tuple[str, ...]) -> NDArray[np.intp]:
+    """Where each named muscle's activation stands in the state vector Y: `[M]` indices.
+
+    Found as `coordinate_order` finds coordinates: by marking each one in a scratch state.
+    """
+    state = osim.State(model.getWorkingState())
+    before = state.getNQ() + state.getNU()
+    marks = 1e-3 * (1.0 + np.arange(len(names)))
+    for name, mark in zip(names, marks.tolist(), strict=True):
+        path = f"{model.getMuscles().get(name).getAbsolutePathString()}/activation"
+        model.setStateVariableValue(state, path, mark)
+    distance = np.abs(state.getY().to_numpy()[before:, None] - marks)
+    return np.asarray(before + distance.argmin(axis=0))
 
 
 def joint_moments(description: ModelDescription, q: Array, force: Array) -> Array:
