@@ -66,7 +66,23 @@ GAINS: dict[str, tuple[float, float]] = {
 }
 """Names, scales and offsets of the published normalised gains (their numbers name the reflex module)."""
 
+FRONTAL_GAINS: dict[str, tuple[float, float]] = {
+    "theta_tgt_f": (5 * DEG, 0.0),
+    "c0_f": (20 * DEG, 60 * DEG),
+    "cv_f": (10 * DEG, 0.0),
+    "HAB_3_PG": (10.0, 0.0),
+    "HAB_3_DG": (1.0, 0.0),
+    "HAB_6_PG": (2.0, 0.0),
+    "HAD_3_PG": (2.0, 0.0),
+    "HAD_3_DG": (0.3, 0.0),
+    "HAD_6_PG": (2.0, 0.0),
+}
+"""The same for the frontal plane: balance of the trunk by the stance leg, placement of the swing leg."""
+
 GAIN_NAMES: tuple[str, ...] = tuple(GAINS)
+GAIN_NAMES_3D: tuple[str, ...] = (*GAINS, *FRONTAL_GAINS)
+
+_SCALES = GAINS | FRONTAL_GAINS
 
 LEG_SENSES: tuple[str, ...] = (
     "load", "phi_hip", "phi_hip_rate", "phi_knee", "phi_knee_rate", "phi_ankle",
@@ -78,6 +94,11 @@ SENSES: tuple[str, ...] = (
 )  # fmt: skip
 """The flat vector that the body sends: angles in rad, rates in rad/s, velocity in m/s,
 loads over body weight, muscle forces over maximum isometric force. Pitch is positive forward."""
+
+SENSES_3D: tuple[str, ...] = (
+    *SENSES, "trunk_roll", "trunk_roll_rate", "lateral_velocity", "hip_adduction_r", "hip_adduction_l",
+)  # fmt: skip
+"""What a body in three dimensions sends: roll and velocity are positive to the right, adduction inwards."""
 
 HIP_DELAY_S, KNEE_DELAY_S, ANKLE_DELAY_S = 0.005, 0.010, 0.020
 """Sensory delays of Geyer & Herr (2010) by the level from which the signal comes."""
@@ -91,6 +112,8 @@ _DELAYS: dict[str, float] = {
     "phi_knee": KNEE_DELAY_S, "phi_knee_rate": KNEE_DELAY_S, "phi_ankle": ANKLE_DELAY_S,
     "force_rect_fem": KNEE_DELAY_S, "force_vasti": KNEE_DELAY_S,
     "force_gastroc": ANKLE_DELAY_S, "force_soleus": ANKLE_DELAY_S,
+    "trunk_roll": HIP_DELAY_S, "trunk_roll_rate": HIP_DELAY_S, "lateral_velocity": HIP_DELAY_S,
+    "hip_adduction": HIP_DELAY_S,
 }  # fmt: skip
 
 CONTACT_LOAD = 0.1
@@ -102,37 +125,45 @@ BASE_STIMULATION = 0.01
 
 @dataclass(frozen=True)
 class LegGains:
-    """The physical gains of one leg; fields are `GAIN_NAMES`."""
+    """The physical gains of one leg, by `GAIN_NAMES` or `GAIN_NAMES_3D`."""
 
     values: dict[str, float]
 
     @classmethod
     def from_normalised(cls, gains: Sequence[float] | NDArray[np.float64]) -> LegGains:
-        """Gains in the order of `GAIN_NAMES`.
+        """Gains in the order of `GAIN_NAMES`, or of `GAIN_NAMES_3D` if there are as many.
 
         Raises:
             ValueError: If their number is wrong or one is not finite.
         """
-        if len(gains) != len(GAIN_NAMES) or not np.all(np.isfinite(gains)):
-            raise ValueError(f"a leg has {len(GAIN_NAMES)} finite reflex gains, got {len(gains)}: {gains!r}")
-        return cls(
-            {name: float(g) * GAINS[name][0] + GAINS[name][1] for name, g in zip(GAIN_NAMES, gains, strict=True)}
-        )
+        if len(gains) not in (len(GAIN_NAMES), len(GAIN_NAMES_3D)) or not np.all(np.isfinite(gains)):
+            raise ValueError(
+                f"a leg has {len(GAIN_NAMES)} finite reflex gains, in three dimensions {len(GAIN_NAMES_3D)}; "
+                f"got {len(gains)}: {gains!r}"
+            )
+        return cls({name: float(g) * _SCALES[name][0] + _SCALES[name][1] for name, g in zip(GAIN_NAMES_3D, gains)})  # noqa: B905
+
+    @property
+    def frontal(self) -> bool:
+        """Whether there are gains for the frontal plane."""
+        return len(self.values) == len(GAIN_NAMES_3D)
 
 
 class DelayLine:
     """A ring of past sense vectors, each sense read back at its own delay (linear between steps)."""
 
-    def __init__(self, control_step_s: float, delay_scale: float = 1.0) -> None:
-        lags = np.array([_DELAYS[_base(name)] for name in SENSES]) * delay_scale / control_step_s
+    def __init__(
+        self, control_step_s: float, delay_scale: float = 1.0, *, senses: tuple[str, ...] = SENSES
+    ) -> None:
+        lags = np.array([_DELAYS[_base(name)] for name in senses]) * delay_scale / control_step_s
         self._whole = np.floor(lags).astype(int)
         self._part = lags - self._whole
-        self._columns = np.arange(len(SENSES))
-        self._ring = np.zeros((int(self._whole.max()) + 2, len(SENSES)))
+        self._columns = np.arange(len(senses))
+        self._ring = np.zeros((int(self._whole.max()) + 2, len(senses)))
         self._now = -1
 
     def push(self, senses: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Store the present senses `[24]` and return what arrives at the spinal cord now.
+        """Store the present senses (`[24]`, 3D `[29]`) and return what arrives at the spinal cord now.
 
         Before the first signal has arrived the body is taken to have stood still
         in its first pose.
@@ -179,17 +210,21 @@ class ReflexController:
     _legs: tuple[_Leg, _Leg] = field(default_factory=lambda: (_Leg(), _Leg()))
 
     def __post_init__(self) -> None:
-        self._delay = DelayLine(self.control_step_s, self.delay_scale)
+        if self.gains[0].frontal != self.gains[1].frontal:
+            raise ValueError("both legs need gains for the frontal plane, or neither")
+        senses = SENSES_3D if self.gains[0].frontal else SENSES
+        self._delay = DelayLine(self.control_step_s, self.delay_scale, senses=senses)
 
     def step(self, senses: NDArray[np.float64]) -> list[float]:
-        """Stimulations `[18]` (0.01 to 1) in the order of `farm.records.MUSCLES`.
+        """Stimulations (0.01 to 1) of the right, then the left leg's muscle groups, in the body plan's order.
 
         Args:
-            senses: `[24]`, order of `SENSES`, of this instant; the controller delays them itself.
+            senses: `[24]` in the order of `SENSES`, or `[29]` of `SENSES_3D` where the gains have a frontal plane,
+                of this instant; the controller delays them itself.
         """
         # Plain floats: numpy scalars would triple the cost of these few hundred operations.
         arrived: list[float] = self._delay.push(senses).tolist()
-        trunk, sides = arrived[:4], (arrived[4:14], arrived[14:24])
+        trunk, sides, frontal = arrived[:4], (arrived[4:14], arrived[14:24]), arrived[24:]
         targets = [gains.values["c0"] - gains.values["cv"] * trunk[3] - trunk[0] for gains in self.gains]
         alphas = [leg[1] - 0.5 * leg[3] for leg in sides]
         for index, leg in enumerate(self._legs):
@@ -200,10 +235,17 @@ class ReflexController:
         stimulations: list[float] = []
         for index, leg in enumerate(self._legs):
             about_to_swing = both and (lead if index == 0 else not lead)
+            gains = self.gains[index].values
             stimulations += _stimulate(
-                leg, self.gains[index].values, trunk, sides[index], sides[1 - index][0], alphas[index],
-                targets[index], about_to_swing=about_to_swing,
+                leg, gains, trunk, sides[index], sides[1 - index][0], alphas[index], targets[index],
+                about_to_swing=about_to_swing,
             )  # fmt: skip
+            if frontal:
+                carried = min(sides[index][0], 1.5) if leg.stance else 0.0
+                w_swing = _swing_share(leg, sides[1 - index][0], about_to_swing=about_to_swing)
+                stimulations += _balance_sideways(
+                    gains, frontal, 1.0 if index == 0 else -1.0, frontal[3 + index], carried, w_swing
+                )
         return stimulations
 
 
@@ -239,10 +281,9 @@ def _stimulate(
     stance = 1.0 if leg.stance else 0.0
     firm = 1.0 if leg.stance and not about_to_swing else 0.0
     leaving = 1.0 if about_to_swing else 0.0
-    swing = 1.0 - stance
     unload = min(max(load_other, 0.0), 1.0)
     w_stance = firm + leaving * (1.0 - unload)
-    w_swing = leaving * unload + swing
+    w_swing = _swing_share(leg, load_other, about_to_swing=about_to_swing)
     hip_target = target + 0.5 * g["knee_tgt"]
     lean = theta - g["theta_tgt"]
     error = alpha - target
@@ -279,7 +320,37 @@ def _stimulate(
     gas = stance * _pos(g["GAS_2_FG"] * f_gas)
     sol = stance * _pos(g["SOL_1_FG"] * f_sol)
     ta = _pos(g["TA_5_PG"] * (phi_ankle - g["ankle_tgt"])) - stance * _pos(g["TA_5_G_SOL"] * sol)
-    return [min(max(BASE_STIMULATION + u, BASE_STIMULATION), 1.0) for u in (ham, bfsh, glu, hfl, rf, vas, gas, sol, ta)]
+    return [_within(u) for u in (ham, bfsh, glu, hfl, rf, vas, gas, sol, ta)]
+
+
+def _swing_share(leg: _Leg, load_other: float, *, about_to_swing: bool) -> float:
+    """How far the leg is on its way into swing: 1 in swing, in double support the share that the other leg bears."""
+    share = 0.0 if leg.stance else 1.0
+    return share + min(max(load_other, 0.0), 1.0) if about_to_swing else share
+
+
+def _balance_sideways(
+    g: dict[str, float], frontal: list[float], outward: float, adduction: float, carried: float, w_swing: float
+) -> list[float]:
+    """Abductors and adductors of one leg: the trunk upright in stance, the foot under the body in swing.
+
+    Args:
+        frontal: Trunk roll (rad), its rate, lateral velocity (m/s), all positive to the right.
+        outward: +1 for the right leg, -1 for the left.
+        carried: Share of body weight that the standing leg bears, 0 in swing.
+    """
+    roll, roll_rate, velocity = outward * frontal[0], outward * frontal[1], outward * frontal[2]
+    alpha = math.pi / 2 + adduction  # below pi/2 the foot is outside of the hip
+    # A body that moves outwards needs its foot further out (Song & Geyer 2015).
+    error = alpha - (g["c0_f"] - g["cv_f"] * velocity - roll)
+    lean = roll - g["theta_tgt_f"]
+    abductors = carried * _pos(-g["HAB_3_PG"] * lean - g["HAB_3_DG"] * roll_rate) + w_swing * _pos(g["HAB_6_PG"] * error)
+    adductors = carried * _pos(g["HAD_3_PG"] * lean + g["HAD_3_DG"] * roll_rate) + w_swing * _pos(-g["HAD_6_PG"] * error)
+    return [_within(abductors), _within(adductors)]
+
+
+def _within(stimulation: float) -> float:
+    return min(max(BASE_STIMULATION + stimulation, BASE_STIMULATION), 1.0)
 
 
 def _pos(value: float) -> float:

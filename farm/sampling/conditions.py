@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.errors import CampaignError
-from farm.records import MUSCLE_GROUPS, MUSCLES, Side
+from farm.records import PLANAR, SPATIAL, BodyPlan, Side
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ CONDITIONS: Mapping[str, Condition] = MappingProxyType(
                 "Loss of muscle strength and slowed muscles and nerves of old age.",
                 "30-40% isometric loss, deactivation x1.2: Thelen 2003 (doi 10.1115/1.1531112); delays x1.2",
                 ("both",),
-                strength=dict.fromkeys(MUSCLE_GROUPS, 0.6),
+                strength=dict.fromkeys(SPATIAL.muscle_groups, 0.6),
                 deactivation=1.2,
                 delay=1.2,
             ),
@@ -130,8 +130,8 @@ def condition(name: str) -> Condition:
     return CONDITIONS[name]
 
 
-def impair(name: str, severity: float, side: Side) -> Impairment:
-    """The factors of one condition, `[18]` in the order of `MUSCLES`.
+def impair(name: str, severity: float, side: Side, *, plan: BodyPlan = PLANAR) -> Impairment:
+    """The factors of one condition, `[M]` in the order of the body plan's muscles.
 
     Args:
         severity: 0 to 1; factors are `full ** severity`.
@@ -141,8 +141,8 @@ def impair(name: str, severity: float, side: Side) -> Impairment:
     affected = {"right": ("r",), "left": ("l",), "both": ("r", "l"), "none": ()}[side]
 
     def factors(table: Mapping[str, float]) -> NDArray[np.float64]:
-        values = np.ones(len(MUSCLES))
-        for i, muscle in enumerate(MUSCLES):
+        values = np.ones(len(plan.muscles))
+        for i, muscle in enumerate(plan.muscles):
             group, leg = muscle[:-2], muscle[-1]
             if leg in affected:
                 values[i] = table.get(group, 1.0) ** severity

@@ -1,9 +1,9 @@
 """The musculoskeletal model as a plain value: what an engine needs to know, and no engine.
 
-`describe(parameters)` is pure; `workers.simulate.model` builds it in OpenSim, and
-another engine can build the same from the same value. Planar for now: a joint
-lists the coordinates that move and nothing else, so that a third dimension adds
-coordinates, two muscle groups and the feet's lateral spheres, and changes none.
+`describe(parameters)` is pure; `workers.simulate.model` builds it in OpenSim and
+`workers.simulate.twin` compiles it. A joint lists the coordinates that move and
+nothing else: the planar body has fewer coordinates than the one in three
+dimensions, never locked ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from farm.records import COORDINATES, MUSCLE_GROUPS, GaitParameters
+from farm.records import BodyPlan, GaitParameters
 from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M, Anatomy, ScaledSegment, Vec3, anatomy
 from workers.simulate.musculature import MAX_CONTRACTION_VELOCITY, MUSCLE_SPECS, WORKING_STRAIN
 from workers.simulate.paths import PathPolynomial, fit_paths, path_length
@@ -32,7 +32,11 @@ class JointCoordinate:
 
 @dataclass(frozen=True)
 class Joint:
-    """A joint between two bodies; without coordinates it is a weld."""
+    """A joint between two bodies; without coordinates it is a weld.
+
+    Translations act first, along the axes of the parent; rotations follow in the listed order, each about its axis
+    as the rotations before have turned it (OpenSim's body-fixed sequence).
+    """
 
     name: str
     body: str
@@ -167,11 +171,17 @@ class ModelDescription:
 _Z: Vec3 = (0.0, 0.0, 1.0)
 _X: Vec3 = (1.0, 0.0, 0.0)
 _Y: Vec3 = (0.0, 1.0, 0.0)
+_MINUS_X: Vec3 = (-1.0, 0.0, 0.0)
+_MINUS_Y: Vec3 = (0.0, -1.0, 0.0)
+
+_TRANSLATIONS = frozenset({"pelvis_tx", "pelvis_ty", "pelvis_tz"})
 
 _RANGES: Mapping[str, tuple[float, float]] = {
-    "pelvis_tilt": (-1.57, 1.57), "pelvis_tx": (-100.0, 1000.0), "pelvis_ty": (-1.0, 3.0),
-    "hip_flexion": (-0.70, 2.09), "knee_angle": (-2.44, 0.17), "ankle_angle": (-0.87, 0.70),
-    "lumbar_extension": (-1.0, 0.5), "arm_flex": (-1.57, 1.57), "elbow_flex": (0.0, 2.6),
+    "pelvis_tilt": (-1.57, 1.57), "pelvis_list": (-1.57, 1.57), "pelvis_rotation": (-3.14, 3.14),
+    "pelvis_tx": (-100.0, 1000.0), "pelvis_ty": (-1.0, 3.0), "pelvis_tz": (-100.0, 100.0),
+    "hip_flexion": (-0.70, 2.09), "hip_adduction": (-0.87, 0.52), "hip_rotation": (-0.87, 0.87), "knee_angle": (-2.44, 0.17), "ankle_angle": (-0.87, 0.70),
+    "lumbar_extension": (-1.0, 0.5), "lumbar_bending": (-0.7, 0.7), "lumbar_rotation": (-0.9, 0.9),
+    "arm_flex": (-1.57, 1.57), "elbow_flex": (0.0, 2.6),
 }  # fmt: skip
 
 # The public model's contact spheres (mm-exact) with toes carried by the foot.
@@ -184,6 +194,8 @@ _SPHERES: tuple[tuple[str, Vec3, float], ...] = (
 _LIMITS: tuple[tuple[str, float, float, float], ...] = (
     # coordinate, lower, upper (deg), stiffness (N m/deg) of the public model
     ("hip_flexion", -30.0, 120.0, 20.0),
+    ("hip_adduction", -40.0, 25.0, 20.0),
+    ("hip_rotation", -40.0, 40.0, 20.0),
     ("knee_angle", -140.0, 0.0, 20.0),
     ("ankle_angle", -40.0, 20.0, 20.0),
 )
@@ -192,6 +204,10 @@ _LIMIT_DAMPING_NM_S_DEG = 0.25
 ANKLE_DAMPING_NM_S_RAD = 0.6
 """Passive viscosity of the ankle (0.2-1 N m s/rad, Weiss, Kearney & Hunter 1986). Without it the light foot of a leg in
 swing, held by a position reflex that comes 20 ms late, trembles at 7 Hz."""
+
+HIP_ROTATION_STIFFNESS_NM_RAD, HIP_ROTATION_DAMPING_NM_S_RAD = 40.0, 2.0
+"""Capsule and small rotators together, which no muscle group of ours stands for: with it a loaded foot keeps its
+direction while the pelvis turns over it. A design choice, some times the passive hip alone."""
 
 LUMBAR_REST_RAD = -0.08727
 """Lumbar posture in which the public model is welded: 5 degrees of flexion."""
@@ -213,11 +229,12 @@ def describe(parameters: GaitParameters) -> ModelDescription:
             f"activation_time_s {parameters.activation_time_s!r} and deactivation_time_s "
             f"{parameters.deactivation_time_s!r} must be at least {ACTIVATION_TIME_S} and {DEACTIVATION_TIME_S}"
         )
+    plan = parameters.plan
     moment_scale = body.mass_kg / GENERIC_MASS_KG * body.leg_length_m / _GENERIC_BODY.leg_length_m
     return ModelDescription(
         anatomy=body,
         lag=lag,
-        joints=_joints(body),
+        joints=_joints(body, plan),
         muscles=_muscles(parameters, body),
         spheres=tuple(
             ContactSphere(f"{name}_{side}", f"calcn_{side}", tuple(body.point(f"calcn_{side}", (x, y, sign * z))),
@@ -231,14 +248,9 @@ def describe(parameters: GaitParameters) -> ModelDescription:
             CoordinateLimit(f"{name}_{side}", low, high, k * moment_scale, _LIMIT_DAMPING_NM_S_DEG * moment_scale)
             for side in "rl"
             for name, low, high, k in _LIMITS
+            if f"{name}_{side}" in plan.coordinates
         ),
-        springs=(
-            CoordinateSpring("lumbar_extension", 800.0 * moment_scale * parameters.trunk_stiffness,
-                             60.0 * moment_scale, LUMBAR_REST_RAD - parameters.trunk_lean_rad),
-            *(CoordinateSpring(f"elbow_flex_{side}", 4.0 * moment_scale, 0.4 * moment_scale, 0.40) for side in "rl"),
-            *(CoordinateSpring(f"ankle_angle_{side}", 0.0, ANKLE_DAMPING_NM_S_RAD * moment_scale, 0.0)
-              for side in "rl"),
-        ),
+        springs=_springs(parameters, moment_scale),
         reflexes=tuple(
             TorqueReflex(f"arm_flex_{side}", f"hip_flexion_{other}", 0.9 * parameters.arm_swing, -0.08,
                          12.0 * moment_scale, 1.6 * moment_scale, 20.0 * moment_scale)
@@ -247,40 +259,59 @@ def describe(parameters: GaitParameters) -> ModelDescription:
     )  # fmt: skip
 
 
-def _joints(body: Anatomy) -> tuple[Joint, ...]:
-    def hinge(joint: str, child: str, coordinate: str) -> Joint:
-        base = coordinate[:-2] if coordinate[-2:] in ("_r", "_l") else coordinate
-        return Joint(joint, child, (JointCoordinate(coordinate, "rotation", _Z, _RANGES[base]),))
-
-    pelvis = Joint(
-        "ground_pelvis",
-        "pelvis",
-        (
-            JointCoordinate("pelvis_tilt", "rotation", _Z, _RANGES["pelvis_tilt"]),
-            JointCoordinate("pelvis_tx", "translation", _X, _RANGES["pelvis_tx"]),
-            JointCoordinate("pelvis_ty", "translation", _Y, _RANGES["pelvis_ty"]),
+def _springs(parameters: GaitParameters, scale: float) -> tuple[CoordinateSpring, ...]:
+    """Passive tissue about the coordinates that the body plan has; `scale` is this person's moments over the generic."""
+    trunk = scale * parameters.trunk_stiffness
+    lean = LUMBAR_REST_RAD - parameters.trunk_lean_rad
+    springs = [
+        # coordinate, stiffness, damping, rest
+        ("lumbar_extension", 800.0 * trunk, 60.0 * scale, lean),
+        ("lumbar_bending", 800.0 * trunk, 60.0 * scale, 0.0),
+        ("lumbar_rotation", 400.0 * trunk, 30.0 * scale, 0.0),
+        *((f"elbow_flex_{side}", 4.0 * scale, 0.4 * scale, 0.40) for side in "rl"),
+        *((f"ankle_angle_{side}", 0.0, ANKLE_DAMPING_NM_S_RAD * scale, 0.0) for side in "rl"),
+        *(
+            (f"hip_rotation_{side}", HIP_ROTATION_STIFFNESS_NM_RAD * scale, HIP_ROTATION_DAMPING_NM_S_RAD * scale, 0.0)
+            for side in "rl"
         ),
-    )
-    legs = [
-        joint
-        for side in "rl"
-        for joint in (
-            hinge(f"hip_{side}", f"femur_{side}", f"hip_flexion_{side}"),
-            hinge(f"knee_{side}", f"tibia_{side}", f"knee_angle_{side}"),
-            hinge(f"ankle_{side}", f"calcn_{side}", f"ankle_angle_{side}"),
-        )
     ]
-    arms = [
-        joint
-        for side in "rl"
-        for joint in (
-            hinge(f"shoulder_{side}", f"humerus_{side}", f"arm_flex_{side}"),
-            hinge(f"elbow_{side}", f"radius_{side}", f"elbow_flex_{side}"),
-        )
-    ]
-    joints = (pelvis, *legs, hinge("back", "torso", "lumbar_extension"), Joint("neck", "head", ()), *arms)
-    if tuple(c.name for joint in joints for c in joint.coordinates) != COORDINATES:
-        raise ValueError("the model's coordinates and farm.records.COORDINATES differ; keep them in one order")
+    return tuple(CoordinateSpring(*spring) for spring in springs if spring[0] in parameters.plan.coordinates)
+
+
+def _joints(body: Anatomy, plan: BodyPlan) -> tuple[Joint, ...]:
+    def joint(name: str, child: str, axes: Mapping[str, Vec3]) -> Joint:
+        side = child[-2:] if child[-2:] in ("_r", "_l") else ""
+        return Joint(
+            name,
+            child,
+            tuple(
+                JointCoordinate(f"{base}{side}", "translation" if base in _TRANSLATIONS else "rotation", axis,
+                                _RANGES[base])
+                for base, axis in axes.items()
+                if f"{base}{side}" in plan.coordinates
+            ),
+        )  # fmt: skip
+
+    pelvis = joint(
+        "ground_pelvis", "pelvis",
+        {"pelvis_tilt": _Z, "pelvis_list": _X, "pelvis_rotation": _Y, "pelvis_tx": _X, "pelvis_ty": _Y, "pelvis_tz": _Z},
+    )  # fmt: skip
+    legs, arms = [], []
+    for side, inwards, inwards_turn in (("r", _X, _Y), ("l", _MINUS_X, _MINUS_Y)):
+        hip = {"hip_flexion": _Z, "hip_adduction": inwards, "hip_rotation": inwards_turn}
+        legs += [
+            joint(f"hip_{side}", f"femur_{side}", hip),
+            joint(f"knee_{side}", f"tibia_{side}", {"knee_angle": _Z}),
+            joint(f"ankle_{side}", f"calcn_{side}", {"ankle_angle": _Z}),
+        ]
+        arms += [
+            joint(f"shoulder_{side}", f"humerus_{side}", {"arm_flex": _Z}),
+            joint(f"elbow_{side}", f"radius_{side}", {"elbow_flex": _Z}),
+        ]
+    back = joint("back", "torso", {"lumbar_extension": _Z, "lumbar_bending": _X, "lumbar_rotation": _Y})
+    joints = (pelvis, *legs, back, Joint("neck", "head", ()), *arms)
+    if tuple(c.name for joint in joints for c in joint.coordinates) != plan.coordinates:
+        raise ValueError("the model's coordinates and the body plan's (farm.records) differ; keep them in one order")
     if {joint.body for joint in joints} != set(body.segments):
         raise ValueError("every body of farm.sampling.anatomy needs exactly one joint")
     return joints
@@ -299,12 +330,13 @@ def _muscles(parameters: GaitParameters, body: Anatomy) -> tuple[Muscle, ...]:
     """
     mass_ratio = body.mass_kg / GENERIC_MASS_KG
     upright = {"hip_flexion": np.zeros(())}
+    groups = parameters.plan.muscle_groups
     muscles = []
     for side_index, side in enumerate("rl"):
-        paths = fit_paths(body, side)
-        for index, group in enumerate(MUSCLE_GROUPS):
+        paths = fit_paths(body, side, parameters.plan)
+        for index, group in enumerate(groups):
             spec = MUSCLE_SPECS[group]
-            i = side_index * len(MUSCLE_GROUPS) + index
+            i = side_index * len(groups) + index
             stretch = float(path_length(spec, body, side, upright) / path_length(spec, _GENERIC_BODY, side, upright))
             muscles.append(
                 Muscle(

@@ -21,7 +21,7 @@ from farm.axes import GRAVITY_M_S2
 from farm.config import SAMPLE_RATE_HZ
 from farm.control.reflex import BASE_STIMULATION, CONTROL_STEP_S, LEG_SENSES, LegGains, ReflexController
 from farm.errors import SimulationDiverged
-from farm.records import MUSCLES, GaitParameters
+from farm.records import GaitParameters
 from farm.seeds import Stream, generator
 from workers.simulate.description import ModelDescription, describe
 from workers.simulate.model import build, coordinate_order
@@ -51,6 +51,9 @@ INITIAL_POSE_RAD = {
 INITIAL_SPEED_FACTOR = 1.15
 """The body starts a little faster than its target and settles."""
 
+INITIAL_SPEED_TO_RIGHT_M_S = 0.10
+"""In three dimensions the body moves towards the foot that has just landed, the right one."""
+
 INITIAL_ACTIVATION = 0.05
 
 MakeManager = Callable[[osim.Model, osim.State], osim.Manager]
@@ -65,7 +68,7 @@ class Rollout:
         times_s: `[T]`.
         states: `[T, NY]` OpenSim's state vector, in Simbody's order.
         coordinates, speeds: `[T, Q]` in the description's order.
-        controls: `[T, 20]` muscles, then torque reflexes.
+        controls: `[T, M + R]` muscles, then torque reflexes.
         loads: `[T, 2]` vertical ground force over body weight, right and left.
     """
 
@@ -125,12 +128,13 @@ class Walk:
     def _start(self) -> _Handles:
         state = self.model.initSystem()
         coordinates = self.model.getCoordinateSet()
-        pose = INITIAL_POSE_RAD | {"lumbar_extension": self._lumbar_rest}
+        pose, speeds = initial_state(self.parameters, self._lumbar_rest)
         for name, value in pose.items():
             coordinates.get(name).setValue(state, value, False)
-        coordinates.get("pelvis_tx").setSpeedValue(state, INITIAL_SPEED_FACTOR * self.parameters.target_speed_m_s)
+        for name, value in speeds.items():
+            coordinates.get(name).setSpeedValue(state, value)
         muscles = self.model.getMuscles()
-        for name in MUSCLES:
+        for name in self.parameters.plan.muscles:
             osim.DeGrooteFregly2016Muscle.safeDownCast(muscles.get(name)).setActivation(state, INITIAL_ACTIVATION)
         self._stand_on_floor(state)
         forces = self.model.getForceSet()
@@ -240,7 +244,7 @@ class Walk:
     def _sense(
         self, state: osim.State, coordinates: NDArray[np.float64], speeds: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """The controller's sense vector of this instant, `[24]` in the order of `SENSES`."""
+        """The controller's sense vector of this instant, in the order of `SENSES` or `SENSES_3D`."""
         self.model.realizeDynamics(state)
         at = self._at
         q, u = coordinates.tolist(), speeds.tolist()
@@ -254,6 +258,10 @@ class Walk:
                 math.pi - q[hip], -u[hip], math.pi + q[knee], u[knee], math.pi / 2 - q[ankle],
                 *(muscle.getActuation(state) / muscle.getMaxIsometricForce() for muscle in muscles),
             ]  # fmt: skip
+        if "pelvis_list" in at:
+            lean, bending = at["pelvis_list"], at["lumbar_bending"]
+            adduction = [q[at[f"hip_adduction_{side}"]] for side in "rl"]
+            senses += [q[lean] + q[bending], u[lean] + u[bending], u[at["pelvis_tz"]], *adduction]
         return np.array(senses)
 
     def _control(
@@ -288,13 +296,23 @@ def farm_manager(model: osim.Model, state: osim.State) -> osim.Manager:
     return manager
 
 
+def initial_state(parameters: GaitParameters, lumbar_rest_rad: float) -> tuple[dict[str, float], dict[str, float]]:
+    """Coordinates and speeds, by name, from which a walk starts; what is not named is zero, the height comes later."""
+    pose = INITIAL_POSE_RAD | {"lumbar_extension": lumbar_rest_rad}
+    speeds = {"pelvis_tx": INITIAL_SPEED_FACTOR * parameters.target_speed_m_s}
+    if parameters.body_model == "3d":
+        speeds["pelvis_tz"] = INITIAL_SPEED_TO_RIGHT_M_S
+    return pose, speeds
+
+
 def motor_noise(parameters: GaitParameters, seed: int, steps: int) -> NDArray[np.float64]:
-    """Signal-dependent noise factors `[steps, 18]` (Harris & Wolpert 1998), an Ornstein-Uhlenbeck process."""
+    """Signal-dependent noise factors `[steps, M]` (Harris & Wolpert 1998), an Ornstein-Uhlenbeck process."""
     rng = generator(seed, Stream.MOTOR_NOISE, parameters.sample_id)
     keep = math.exp(-CONTROL_STEP_S / NOISE_CORRELATION_S)
-    white = rng.standard_normal((steps, len(MUSCLES))) * math.sqrt(1.0 - keep * keep)
+    muscles = len(parameters.plan.muscles)
+    white = rng.standard_normal((steps, muscles)) * math.sqrt(1.0 - keep * keep)
     noise = np.empty_like(white)
-    level = rng.standard_normal(len(MUSCLES))
+    level = rng.standard_normal(muscles)
     for step in range(steps):
         level = keep * level + white[step]
         noise[step] = level

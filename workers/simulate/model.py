@@ -32,6 +32,9 @@ CREDITS = (
 )
 
 
+_X, _Y, _Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+
+
 def opensim_model(parameters: GaitParameters) -> osim.Model:
     """One person's OpenSim model, connected and finalised, without a controller.
 
@@ -85,24 +88,62 @@ def _add_bodies(model: osim.Model, description: ModelDescription) -> None:
         built[segment.name] = body
 
 
+_TURN_ZXY = osim.Vec3(-math.pi / 2, 0.0, -math.pi / 2)
+"""Turns a joint's frames so that their x, y, z are the body's z, x, y: a GimbalJoint's body-fixed x-y-z sequence is then
+flexion about z, adduction or list about x, rotation about y, at half the cost of a CustomJoint."""
+
+
 def _joint(joint: Joint, parent: osim.PhysicalFrame, body: osim.Body, at_parent: Vec3, at_body: Vec3) -> osim.Joint:
-    frames = (parent, osim.Vec3(*at_parent), osim.Vec3(0), body, osim.Vec3(*at_body), osim.Vec3(0))
+    """The OpenSim joint whose speeds are its coordinates' derivatives; FreeJoint and BallJoint are not of that kind."""
+    kinds = tuple(coordinate.kind for coordinate in joint.coordinates)
+    axes = tuple(tuple(abs(part) for part in coordinate.axis) for coordinate in joint.coordinates)
+    signs = [sum(coordinate.axis) for coordinate in joint.coordinates]
+    at = (osim.Vec3(*at_parent), osim.Vec3(*at_body))
+
+    def frames(turn: osim.Vec3) -> tuple[osim.PhysicalFrame | osim.Vec3, ...]:
+        return parent, at[0], turn, body, at[1], turn
+
     if not joint.coordinates:
-        return osim.WeldJoint(joint.name, *frames)
-    kinds = [coordinate.kind for coordinate in joint.coordinates]
-    if kinds == ["rotation"]:
-        built: osim.Joint = osim.PinJoint(joint.name, *frames)
+        return osim.WeldJoint(joint.name, *frames(osim.Vec3(0)))
+    if kinds == ("rotation",) and axes == (_Z,) and signs == [1.0]:
+        built: osim.Joint = osim.PinJoint(joint.name, *frames(osim.Vec3(0)))
         updates = [built.updCoordinate()]
-    elif kinds == ["rotation", "translation", "translation"]:
-        built = osim.PlanarJoint(joint.name, *frames)
+    elif kinds == ("rotation",) * 3 and axes == (_Z, _X, _Y) and signs[0] == 1.0 and signs[1] == signs[2]:
+        # A left hip's adduction and internal rotation turn about -x and -y.
+        turn = _TURN_ZXY if signs[1] > 0.0 else osim.Vec3(math.pi / 2, 0.0, math.pi / 2)
+        built = osim.GimbalJoint(joint.name, *frames(turn))
         updates = [built.updCoordinate(i) for i in range(3)]
+    elif kinds == ("rotation", "translation", "translation") and axes == (_Z, _X, _Y) and signs == [1.0] * 3:
+        built = osim.PlanarJoint(joint.name, *frames(osim.Vec3(0)))
+        updates = [built.updCoordinate(i) for i in range(3)]
+    elif kinds == ("rotation",) * 3 + ("translation",) * 3:
+        built = osim.CustomJoint(joint.name, *frames(osim.Vec3(0)), _six_coordinates(joint))
+        built.finalizeFromProperties()  # makes the coordinates
+        updates = [built.updCoordinate(i) for i in range(6)]
     else:
-        raise ValueError(f"joint {joint.name!r}: no OpenSim joint for coordinates of kinds {kinds}")
+        described = ", ".join(f"{c.kind} about or along {c.axis}" for c in joint.coordinates)
+        raise ValueError(f"joint {joint.name!r}: no OpenSim joint for {described}")
     for coordinate, spec in zip(updates, joint.coordinates, strict=True):
         coordinate.setName(spec.name)
         coordinate.setRangeMin(spec.range_rad_or_m[0])
         coordinate.setRangeMax(spec.range_rad_or_m[1])
     return built
+
+
+def _six_coordinates(joint: Joint) -> osim.SpatialTransform:
+    """Three rotations, then three translations, each its own coordinate's value."""
+    transform = osim.SpatialTransform()
+    parts = [
+        getattr(transform, f"upd_{kind}{number}")() for kind in ("rotation", "translation") for number in (1, 2, 3)
+    ]
+    for part, coordinate in zip(parts, joint.coordinates, strict=True):
+        names = osim.ArrayStr()
+        names.append(coordinate.name)
+        part.setCoordinateNames(names)
+        part.setAxis(osim.Vec3(*coordinate.axis))
+        # `setFunction` would give the function to C++ and to Python at once: a double free.
+        part.set_function(osim.LinearFunction(1.0, 0.0))
+    return transform
 
 
 def _add_muscles(model: osim.Model, description: ModelDescription) -> None:

@@ -40,7 +40,8 @@ class MuscleSpec:
         pennation_rad: At optimal fibre length.
         tendon_strain: Of the compliant tendon at maximum isometric force.
         passive_strain: Fibre strain at which the passive force equals the maximum isometric force.
-        coordinates: The coordinates (without side) that change its length.
+        coordinates: The coordinates (without side) that change its length. Rotation of the hip is not among them:
+            the lumped groups' small torques about the thigh's long axis are left to the joint's passive stiffness.
         path: From origin to insertion.
     """
 
@@ -198,7 +199,7 @@ insertions of rectus femoris and vasti in tibia axes."""
 
 MUSCLE_SPECS: dict[str, MuscleSpec] = {
     "hamstrings": MuscleSpec(
-        4105.4656, 0.069, 0.349, 0.2618, 0.049, 0.8, ("hip_flexion", "knee_angle"),
+        4105.4656, 0.069, 0.349, 0.2618, 0.049, 0.8, ("hip_flexion", "hip_adduction", "knee_angle"),
         (
             PathPoint("pelvis", (-0.1192, -0.09747, 0.07151)),
             PathPoint("tibia", (-0.0348, -0.03519, -0.01891), only_while=("knee_angle", -0.55851, 0.17453)),
@@ -214,7 +215,7 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "glut_max": MuscleSpec(
-        3337.5836, 0.157, 0.048, 0.0, 0.049, 0.6, ("hip_flexion",),
+        3337.5836, 0.157, 0.048, 0.0, 0.049, 0.6, ("hip_flexion", "hip_adduction"),
         (
             PathPoint("pelvis", (-0.1349, 0.0176, 0.0563)),
             PathPoint("pelvis", (-0.1376, -0.052, 0.0914)),
@@ -223,7 +224,7 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "iliopsoas": MuscleSpec(
-        2697.3443, 0.117, 0.130, 0.13963, 0.049, 0.6, ("hip_flexion",),
+        2697.3443, 0.117, 0.130, 0.13963, 0.049, 0.6, ("hip_flexion", "hip_adduction"),
         (
             PathPoint("pelvis", (-0.0647, 0.0887, 0.0289)),
             PathPoint("pelvis", (-0.0238, -0.057, 0.0759)),
@@ -233,7 +234,7 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
         ),
     ),
     "rect_fem": MuscleSpec(
-        2191.741, 0.076, 0.346, 0.08727, 0.049, 1.0, ("hip_flexion", "knee_angle"),
+        2191.741, 0.076, 0.346, 0.08727, 0.049, 1.0, ("hip_flexion", "hip_adduction", "knee_angle"),
         (
             PathPoint("pelvis", (-0.0295, -0.0311, 0.0968)),
             PathPoint("femur", (0.0334, -0.403, 0.0019), only_while=("knee_angle", -2.61799, -1.45997)),
@@ -269,5 +270,13 @@ MUSCLE_SPECS: dict[str, MuscleSpec] = {
             PathPoint("calcn", (0.1166, 0.0178, -0.0305)),
         ),
     ),
+    "hip_abd": MuscleSpec(
+        4460.2905, 0.0845, 0.053, 0.0, 0.049, 0.6, ("hip_flexion", "hip_adduction"),
+        (PathPoint("pelvis", (-0.0855, 0.0445, 0.0766)), PathPoint("femur", (-0.0258, -0.0058, 0.0527))),
+    ),
+    "hip_add": MuscleSpec(
+        3931.8, 0.087, 0.060, 0.08727, 0.049, 0.6, ("hip_flexion", "hip_adduction"),
+        (PathPoint("pelvis", (-0.0732, -0.1174, 0.0255)), PathPoint("femur", (-0.0045, -0.1211, 0.0339))),
+    ),
 }  # fmt: skip
-"""By muscle group, in the order of `farm.records.MUSCLE_GROUPS`."""
+"""By muscle group, in the order of `farm.records.SPATIAL`."""

@@ -18,23 +18,25 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from farm.errors import GaitfarmError
+from farm.records import BodyPlan
 from farm.sampling.anatomy import Anatomy
 from workers.simulate.musculature import KNEE_SPLINES, MUSCLE_SPECS, MuscleSpec, PathPoint
 
 FIT_RANGE_RAD: Mapping[str, tuple[float, float]] = {
     "hip_flexion": (-0.70, 1.75),
+    "hip_adduction": (-0.60, 0.50),
     "knee_angle": (-2.20, 0.12),
     "ankle_angle": (-0.85, 0.65),
 }
 """Joint angles over which a path is fitted: walking, and the stumbles on its margin."""
 
-ORDER = {1: 6, 2: 5}
+ORDER = {1: 6, 2: 5, 3: 5}
 """Polynomial order by number of coordinates; the next order gains less than 0.1 mm."""
 
 MAX_RMS_ERROR_M = 0.001
 """A fit worse than this is refused: 1 mm is 2% of the shortest optimal fibre (soleus)."""
 
-_GRID = {1: 121, 2: 31}
+_GRID = {1: 121, 2: 31, 3: 17}
 
 
 class PathFitError(GaitfarmError):
@@ -46,7 +48,7 @@ class PathPolynomial:
     """Length of one musculotendon unit over its coordinates.
 
     Attributes:
-        coordinates: One or two coordinate names, without side.
+        coordinates: One to three coordinate names, without side.
         coefficients: In the order of OpenSim's MultivariatePolynomialFunction.
         rms_error_m: Of the length, over the fitted range.
         moment_arm_rms_error_m: Of the moment arms, over the fitted range.
@@ -96,24 +98,28 @@ def _monomials(
     return np.stack(columns, axis=-1)
 
 
-def fit_paths(body: Anatomy, side: str) -> dict[str, PathPolynomial]:
-    """Fit all muscle paths of one leg ("r" or "l") of one person.
+def fit_paths(body: Anatomy, side: str, plan: BodyPlan) -> dict[str, PathPolynomial]:
+    """Fit all muscle paths of one leg ("r" or "l") of one person, over the coordinates that the body plan has.
 
     Raises:
         PathFitError: Naming the muscle, if a fit is worse than `MAX_RMS_ERROR_M`.
     """
-    return {group: _fit(group, spec, body, side) for group, spec in MUSCLE_SPECS.items()}
+    moves = {name[:-2] for name in plan.coordinates if name.endswith(f"_{side}")}
+    return {
+        group: _fit(group, tuple(name for name in MUSCLE_SPECS[group].coordinates if name in moves), body, side)
+        for group in plan.muscle_groups
+    }
 
 
-def _fit(group: str, spec: MuscleSpec, body: Anatomy, side: str) -> PathPolynomial:
-    dimension = len(spec.coordinates)
-    axes = [np.linspace(*FIT_RANGE_RAD[name], _GRID[dimension]) for name in spec.coordinates]
+def _fit(group: str, names: tuple[str, ...], body: Anatomy, side: str) -> PathPolynomial:
+    dimension = len(names)
+    axes = [np.linspace(*FIT_RANGE_RAD[name], _GRID[dimension]) for name in names]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    lengths = path_length(spec, body, side, {name: grid[..., i] for i, name in enumerate(spec.coordinates)})
+    lengths = path_length(MUSCLE_SPECS[group], body, side, {name: grid[..., i] for i, name in enumerate(names)})
     powers = exponents(dimension, ORDER[dimension])
     design = _monomials(grid, powers).reshape(-1, len(powers))
     coefficients, *_ = np.linalg.lstsq(design, lengths.ravel(), rcond=None)
-    polynomial = PathPolynomial(spec.coordinates, ORDER[dimension], tuple(map(float, coefficients)), 0.0, 0.0)
+    polynomial = PathPolynomial(names, ORDER[dimension], tuple(map(float, coefficients)), 0.0, 0.0)
     rms = float(np.sqrt(np.mean((polynomial.length(grid) - lengths) ** 2)))
     true_arms = np.stack([-np.gradient(lengths, axes[i], axis=i) for i in range(dimension)], axis=-1)
     arm_rms = float(np.sqrt(np.mean((polynomial.moment_arms(grid) - true_arms) ** 2)))
@@ -122,7 +128,7 @@ def _fit(group: str, spec: MuscleSpec, body: Anatomy, side: str) -> PathPolynomi
             f"{group}_{side}: the path's polynomial is off by {rms * 1e3:.1f} mm RMS, "
             f"at most {MAX_RMS_ERROR_M * 1e3:.1f} mm is allowed"
         )
-    return PathPolynomial(spec.coordinates, ORDER[dimension], polynomial.coefficients, rms, arm_rms)
+    return PathPolynomial(names, ORDER[dimension], polynomial.coefficients, rms, arm_rms)
 
 
 def path_length(
@@ -176,7 +182,8 @@ def _leg_frames(
     turn = {"pelvis": np.broadcast_to(np.eye(3), (*shape, 3, 3))}
     origin = {"pelvis": np.zeros((*shape, 3))}
     femur, calcn = (body.segments[f"{name}_{side}"] for name in ("femur", "calcn"))
-    turn["femur"] = _about_z(angles["hip_flexion"])
+    inwards = 1.0 if side == "r" else -1.0
+    turn["femur"] = _about_z(angles["hip_flexion"]) @ _about_x(inwards * angles["hip_adduction"])
     origin["femur"] = np.broadcast_to(np.asarray(femur.joint_in_parent), (*shape, 3))
     slide = [spline(angles["knee_angle"]) * femur.scale for spline in _knee_splines("tibia")]
     knee_center = np.stack([*slide, np.zeros(shape)], axis=-1)
@@ -192,6 +199,12 @@ def _about_z(angle: NDArray[np.float64]) -> NDArray[np.float64]:
     c, s = np.cos(angle), np.sin(angle)
     zero, one = np.zeros_like(c), np.ones_like(c)
     return np.stack([np.stack([c, -s, zero], -1), np.stack([s, c, zero], -1), np.stack([zero, zero, one], -1)], -2)
+
+
+def _about_x(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    c, s = np.cos(angle), np.sin(angle)
+    zero, one = np.zeros_like(c), np.ones_like(c)
+    return np.stack([np.stack([one, zero, zero], -1), np.stack([zero, c, -s], -1), np.stack([zero, s, c], -1)], -2)
 
 
 @cache

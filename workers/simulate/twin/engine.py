@@ -17,14 +17,13 @@ from workers.simulate.description import describe
 from workers.simulate.forward import (
     FALLEN_PELVIS_HEIGHT,
     INITIAL_ACTIVATION,
-    INITIAL_POSE_RAD,
-    INITIAL_SPEED_FACTOR,
     INTEGRATION_STEP_S,
     MAX_SPEED,
     Rollout,
+    initial_state,
     motor_noise,
 )
-from workers.simulate.twin.dynamics import place, scratch
+from workers.simulate.twin.dynamics import HEIGHT, HEIGHT_OF_X, HEIGHT_OF_Y, HEIGHT_OF_Z, place, scratch
 from workers.simulate.twin.loop import COMPLETED, FELL, NOT_A_NUMBER, walk
 from workers.simulate.twin.pack import Floats, pack
 from workers.simulate.twin.reflex import delays, fresh_phases, physical_gains
@@ -50,7 +49,9 @@ class TwinWalk:
         self.model = pack(self.description)
         self._substeps = round(CONTROL_STEP_S / substep_s)
         self._work = scratch(self.model)
-        self._delays = delays(CONTROL_STEP_S, parameters.neural_delay_scale)
+        self._delays = delays(
+            CONTROL_STEP_S, parameters.neural_delay_scale, frontal=parameters.body_model == "3d"
+        )
         self._seed = seed
         self._noise = np.zeros((1, len(self.description.muscles)))
         self._start = self._stand()
@@ -59,23 +60,25 @@ class TwinWalk:
         """Coordinates and speeds of a step's beginning, the lowest contact sphere just on the floor."""
         names = self.description.coordinate_names
         q, u = np.zeros(len(names)), np.zeros(len(names))
-        for name, value in (INITIAL_POSE_RAD | {"lumbar_extension": self.model.lumbar_rest}).items():
-            q[names.index(name)] = value
-        u[names.index("pelvis_tx")] = INITIAL_SPEED_FACTOR * self.parameters.target_speed_m_s
+        pose, speeds = initial_state(self.parameters, self.model.lumbar_rest)
+        for values, target in ((pose, q), (speeds, u)):
+            for name, value in values.items():
+                target[names.index(name)] = value
         motion = self._work.motion
         place(self.model, q, u, motion)
         heights = [
-            motion[b, 5] + motion[b, 1] * x + motion[b, 0] * y - radius
-            for (b, _), (x, y, radius, _) in zip(self.model.spheres, self.model.sphere_shapes, strict=True)
-        ]
-        q[names.index("pelvis_ty")] = -min(heights)
+            motion[link, HEIGHT] + motion[link, HEIGHT_OF_X] * x + motion[link, HEIGHT_OF_Y] * y
+            + motion[link, HEIGHT_OF_Z] * z - radius
+            for (link, _), (x, y, z, radius, _) in zip(self.model.spheres, self.model.sphere_shapes, strict=True)
+        ]  # fmt: skip
+        q[self.model.height] = -min(heights)
         return q, u
 
     def run(self, *, duration_s: float, gains: Floats | None = None) -> Rollout:
         """Walk until `duration_s`, a fall or a divergence.
 
         Args:
-            gains: `[2, 37]` normalised reflex gains, right and left; by default the person's own.
+            gains: `[2, G]` normalised reflex gains, right and left; by default the person's own.
 
         Returns:
             As `Walk.run`, but `states` are coordinates, speeds and activations, in the description's order.
@@ -94,7 +97,7 @@ class TwinWalk:
         code, step, rows, fault = walk(
             self.model, physical_gains(self.parameters.reflex_gains if gains is None else gains),
             *self._delays, self._noise, fresh_phases(), self._work, q, u, activation, steps, self._substeps,
-            CONTROL_STEP_S / self._substeps, STEPS_PER_SAMPLE, FALLEN_PELVIS_HEIGHT * float(self._start[0][2]),
+            CONTROL_STEP_S / self._substeps, STEPS_PER_SAMPLE, FALLEN_PELVIS_HEIGHT * float(self._start[0][self.model.height]),
             MAX_SPEED, states, controls, loads,
         )  # fmt: skip
         end, detail = self._verdict(code, step * CONTROL_STEP_S, fault, u)

@@ -37,23 +37,50 @@ def activation_rate(excitation: float, activation: float, activation_time: float
 
 @compiled
 def path_geometry(
-    path: Floats, muscle: int, dimension: int, order: int, x: float, y: float
-) -> tuple[float, float, float]:
-    """Length (m) of a musculotendon unit and its derivatives by its one or two coordinates x, y (m/rad).
+    path: Floats, start: int, dimension: int, order: int, x: float, y: float, z: float
+) -> tuple[float, float, float, float]:
+    """Length (m) of a musculotendon unit and its derivatives by its one to three coordinates x, y, z (m/rad).
+
+    Horner's scheme; a polynomial of total order n has no term beyond it.
 
     Args:
-        path: As `TwinModel.path`.
+        path: As `TwinModel.path`, of which this unit's coefficients begin at `start`.
     """
-    length, by_x, by_y = 0.0, 0.0, 0.0
-    for i in range(order, -1, -1):
-        row, row_by_y = 0.0, 0.0
-        for j in range(order - i if dimension == 2 else 0, -1, -1):
-            row_by_y = row_by_y * y + row
-            row = row * y + path[muscle, i, j]
+    at = start
+    length, by_x, by_y, by_z = 0.0, 0.0, 0.0, 0.0
+    if dimension == 1:
+        for _ in range(order + 1):
+            by_x = by_x * x + length
+            length = length * x + path[at]
+            at += 1
+        return length, by_x, 0.0, 0.0
+    if dimension == 2:
+        for i in range(order + 1):
+            row, row_by_y = 0.0, 0.0
+            for _ in range(i + 1):
+                row_by_y = row_by_y * y + row
+                row = row * y + path[at]
+                at += 1
+            by_x = by_x * x + length
+            length = length * x + row
+            by_y = by_y * x + row_by_y
+        return length, by_x, by_y, 0.0
+    for i in range(order + 1):
+        sheet, sheet_by_y, sheet_by_z = 0.0, 0.0, 0.0
+        for j in range(i + 1):
+            row, row_by_z = 0.0, 0.0
+            for _ in range(j + 1):
+                row_by_z = row_by_z * z + row
+                row = row * z + path[at]
+                at += 1
+            sheet_by_y = sheet_by_y * y + sheet
+            sheet = sheet * y + row
+            sheet_by_z = sheet_by_z * y + row_by_z
         by_x = by_x * x + length
-        length = length * x + row
-        by_y = by_y * x + row_by_y
-    return length, by_x, by_y
+        length = length * x + sheet
+        by_y = by_y * x + sheet_by_y
+        by_z = by_z * x + sheet_by_z
+    return length, by_x, by_y, by_z
 
 
 @compiled
@@ -82,27 +109,28 @@ def tendon_force(
 
 @compiled
 def contact_force(
-    indentation: float, sinking: float, slip: float, hertz: float, dissipation: float, static: float,
-    dynamic: float, viscous: float, transition: float,
-) -> tuple[float, float]:  # fmt: skip
-    """Force (N) of the floor on a sphere: along x, and upwards.
+    indentation: float, sinking: float, slip_x: float, slip_z: float, hertz: float, dissipation: float,
+    static: float, dynamic: float, viscous: float, transition: float,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Force (N) of the floor on a sphere: along x, upwards, along z.
 
     Args:
         indentation: Depth (m), negative above the floor.
         sinking: Speed of the contact point into the floor (m/s).
-        slip: Speed of the contact point along x (m/s).
+        slip_x, slip_z: Velocity of the contact point along the floor (m/s).
         hertz: Hertz constant, as in `TwinModel.sphere_shapes`; then the values of `TwinModel.contact`.
     """
     if HERTZ_SMOOTHING * indentation < _NO_CONTACT:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     depth = math.sqrt(indentation * indentation + CONSTANT_CONTACT_FORCE)
     up = hertz * depth * math.sqrt(depth) * (0.5 + 0.5 * math.tanh(HERTZ_SMOOTHING * indentation))
     up *= 1.0 + 1.5 * dissipation * sinking
     up *= 0.5 + 0.5 * math.tanh(HUNT_CROSSLEY_SMOOTHING * (sinking + 2.0 / (3.0 * dissipation)))
-    slip_speed = math.sqrt(slip * slip + CONSTANT_CONTACT_FORCE)
+    slip_speed = math.sqrt(slip_x * slip_x + slip_z * slip_z + CONSTANT_CONTACT_FORCE)
     relative = slip_speed / transition
     friction = min(relative, 1.0) * (dynamic + 2.0 * (static - dynamic) / (1.0 + relative * relative))
-    return -up * (friction + viscous * slip_speed) * slip / slip_speed, up
+    drag = -up * (friction + viscous * slip_speed) / slip_speed
+    return drag * slip_x, up, drag * slip_z
 
 
 @compiled

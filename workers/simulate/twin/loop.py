@@ -17,7 +17,7 @@ from workers.simulate.twin.compiled import compiled
 from workers.simulate.twin.dynamics import Scratch, accelerate, gather
 from workers.simulate.twin.forces import activation_rate
 from workers.simulate.twin.pack import Floats, Ints, TwinModel
-from workers.simulate.twin.reflex import delayed, reflexes
+from workers.simulate.twin.reflex import FRONTAL, delayed, reflexes
 
 COMPLETED, FELL, NOT_A_NUMBER, TOO_FAST = range(4)
 
@@ -29,22 +29,22 @@ def derivatives(
 ) -> None:  # fmt: skip
     """Accelerations `[Q]` and activation rates `[M]` under controls `[M + R]` (muscles, then shoulders)."""
     gather(model, q, u, activation, work)
-    _finish(model, activation, control, work, udot, adot)
+    _finish(model, u, activation, control, work, udot, adot)
 
 
 @compiled
-def _finish(model: TwinModel, activation: Floats, control: Floats, work: Scratch, udot: Floats, adot: Floats) -> None:
+def _finish(model: TwinModel, u: Floats, activation: Floats, control: Floats, work: Scratch, udot: Floats, adot: Floats) -> None:
     muscles = len(model.muscles)
     for r in range(len(model.reflexes)):
         work.torque[model.reflex_coordinates[r, 0]] += control[muscles + r] * model.reflexes[r, 4]
-    accelerate(model, work, udot)
+    accelerate(model, u, work, udot)
     for m in range(muscles):
         adot[m] = activation_rate(control[m], activation[m], model.muscles[m, 8], model.muscles[m, 9])
 
 
 @compiled
 def sense(model: TwinModel, q: Floats, u: Floats, work: Scratch, senses: Floats) -> None:
-    """The controller's sense vector `[24]`, from what `gather` left in `work`."""
+    """The controller's sense vector, `[24]` or in three dimensions `[29]`, from what `gather` left in `work`."""
     at = model.sense_coordinates
     tilt, forward, lumbar = at[0], at[1], at[2]
     senses[0] = -q[tilt]
@@ -63,6 +63,13 @@ def sense(model: TwinModel, q: Floats, u: Floats, work: Scratch, senses: Floats)
         for i in range(4):
             m = model.sense_muscles[side, i]
             senses[k + 6 + i] = work.muscle_force[m] / model.muscles[m, 0]
+    if len(senses) > FRONTAL:
+        lean, bending = at[9], at[10]
+        senses[FRONTAL] = q[lean] + q[bending]
+        senses[FRONTAL + 1] = u[lean] + u[bending]
+        senses[FRONTAL + 2] = u[at[11]]
+        senses[FRONTAL + 3] = q[at[12]]
+        senses[FRONTAL + 4] = q[at[13]]
 
 
 @compiled
@@ -74,7 +81,7 @@ def walk(
     """Walk for `steps` control steps, or until a fall or a divergence.
 
     Args:
-        noise: `[N, 18]` motor noise factors by control step; the last row holds on.
+        noise: `[N, M]` motor noise factors by control step; the last row holds on.
         q, u, activation: The start; left at the end.
         states, controls, loads: `[T, 2 Q + M]`, `[T, M + R]`, `[T, 2]`, filled.
 
@@ -112,14 +119,14 @@ def walk(
             controls[rows] = control
             loads[rows] = work.load / model.weight
             rows += 1
-        if q[2] < fallen_height:
-            return FELL, step, rows, 2
+        if q[model.height] < fallen_height:
+            return FELL, step, rows, model.height
         if step == steps:
             break
         for k in range(substeps):
             if k > 0:
                 gather(model, q, u, activation, work)
-            _finish(model, activation, control if k > 0 else held, work, udot, adot)
+            _finish(model, u, activation, control if k > 0 else held, work, udot, adot)
             for i in range(coordinates):
                 u[i] += substep_s * udot[i]
                 q[i] += substep_s * u[i]

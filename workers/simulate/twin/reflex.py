@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from farm.control.reflex import BASE_STIMULATION, CONTACT_LOAD, GAIN_NAMES, DelayLine, LegGains
+from farm.control.reflex import (
+    BASE_STIMULATION,
+    CONTACT_LOAD,
+    GAIN_NAMES,
+    GAIN_NAMES_3D,
+    SENSES,
+    SENSES_3D,
+    DelayLine,
+    LegGains,
+)
 from workers.simulate.twin.compiled import compiled
 from workers.simulate.twin.pack import Floats, Ints
 
@@ -27,23 +38,36 @@ from workers.simulate.twin.pack import Floats, Ints
     )
 )  # fmt: skip
 
+(
+    _THETA_TGT_F, _C0_F, _CV_F, _HAB_3_PG, _HAB_3_DG, _HAB_6_PG, _HAD_3_PG, _HAD_3_DG, _HAD_6_PG,
+) = (
+    GAIN_NAMES_3D.index(name)
+    for name in (
+        "theta_tgt_f", "c0_f", "cv_f", "HAB_3_PG", "HAB_3_DG", "HAB_6_PG", "HAD_3_PG", "HAD_3_DG", "HAD_6_PG",
+    )
+)  # fmt: skip
+
 _TRUNK, _PER_LEG = 4, 10
+FRONTAL = len(SENSES)
+"""Where the senses of the frontal plane begin."""
+
+_SAGITTAL_GROUPS = 9
 _STANCE, _FLEXING_KNEE, _HOLDING_KNEE, _STOPPING_LEG, _HOLDING_LEG = range(5)
 
 
 def physical_gains(normalised: Floats) -> Floats:
-    """Gains `[2, 37]` in physical units.
+    """Gains `[2, 37]`, in three dimensions `[2, 46]`, in physical units.
 
     Raises:
         ValueError: If their number is wrong or one is not finite.
     """
     legs = [LegGains.from_normalised(leg).values for leg in normalised]
-    return np.array([[leg[name] for name in GAIN_NAMES] for leg in legs])
+    return np.array([list(leg.values()) for leg in legs])
 
 
-def delays(control_step_s: float, delay_scale: float) -> tuple[Ints, Floats]:
-    """Sensory delays `[24]` in control steps: whole steps, and the remaining fraction."""
-    line = DelayLine(control_step_s, delay_scale)
+def delays(control_step_s: float, delay_scale: float, *, frontal: bool = False) -> tuple[Ints, Floats]:
+    """Sensory delays (`[24]`, with the frontal plane `[29]`) in control steps: whole steps, and the fraction left."""
+    line = DelayLine(control_step_s, delay_scale, senses=SENSES_3D if frontal else SENSES)
     return line._whole.astype(np.int64), line._part
 
 
@@ -56,7 +80,7 @@ def fresh_phases() -> Floats:
 
 @compiled
 def delayed(ring: Floats, now: int, whole: Ints, part: Floats, senses: Floats, arrived: Floats) -> int:
-    """Store the present senses `[24]`, fill in what arrives; returns the ring's new position (-1: empty)."""
+    """Store the present senses, fill in what arrives; returns the ring's new position (-1: empty)."""
     rows = ring.shape[0]
     if now < 0:
         for row in range(rows):
@@ -74,8 +98,8 @@ def delayed(ring: Floats, now: int, whole: Ints, part: Floats, senses: Floats, a
 
 @compiled
 def reflexes(arrived: Floats, gains: Floats, phases: Floats, stimulation: Floats) -> None:
-    """Stimulations `[18]` from delayed senses `[24]`; `phases` `[2, 5]` is moved on."""
-    right, left = arrived[_TRUNK : _TRUNK + _PER_LEG], arrived[_TRUNK + _PER_LEG :]
+    """Stimulations `[M]` from delayed senses (`[24]`, or `[29]` in three dimensions); `phases` `[2, 5]` is moved on."""
+    right, left = arrived[_TRUNK : _TRUNK + _PER_LEG], arrived[_TRUNK + _PER_LEG : FRONTAL]
     target_r = gains[0, _C0] - gains[0, _CV] * arrived[3] - arrived[0]
     target_l = gains[1, _C0] - gains[1, _CV] * arrived[3] - arrived[0]
     alpha_r = right[1] - 0.5 * right[3]
@@ -87,6 +111,12 @@ def reflexes(arrived: Floats, gains: Floats, phases: Floats, stimulation: Floats
     half = len(stimulation) // 2
     _stimulate(phases[0], gains[0], arrived, right, left[0], alpha_r, target_r, both and lead, stimulation[:half])
     _stimulate(phases[1], gains[1], arrived, left, right[0], alpha_l, target_l, both and not lead, stimulation[half:])
+    if len(arrived) > FRONTAL:
+        frontal = arrived[FRONTAL:]
+        _balance_sideways(phases[0], gains[0], frontal, 1.0, frontal[3], right[0], left[0], both and lead,
+                          stimulation[half - 2 : half])
+        _balance_sideways(phases[1], gains[1], frontal, -1.0, frontal[4], left[0], right[0], both and not lead,
+                          stimulation[2 * half - 2 :])
 
 
 @compiled
@@ -162,5 +192,28 @@ def _stimulate(
     ta = _pos(g[_TA_5_PG] * (phi_ankle - g[_ANKLE_TGT])) - stance * _pos(g[_TA_5_G_SOL] * sol)
 
     out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7], out[8] = ham, bfsh, glu, hfl, rf, vas, gas, sol, ta
-    for i in range(len(out)):
-        out[i] = min(max(BASE_STIMULATION + out[i], BASE_STIMULATION), 1.0)
+    for i in range(_SAGITTAL_GROUPS):
+        out[i] = _within(out[i])
+
+
+@compiled
+def _balance_sideways(
+    phase: Floats, g: Floats, frontal: Floats, outward: float, adduction: float, load: float, load_other: float,
+    about_to_swing: bool, out: Floats,
+) -> None:  # fmt: skip
+    """Abductors and adductors: see `farm.control.reflex._balance_sideways`."""
+    roll, roll_rate, velocity = outward * frontal[0], outward * frontal[1], outward * frontal[2]
+    carried = phase[_STANCE] * min(load, 1.5)
+    w_swing = 1.0 - phase[_STANCE]
+    if about_to_swing:
+        w_swing += min(max(load_other, 0.0), 1.0)
+    error = 0.5 * math.pi + adduction - (g[_C0_F] - g[_CV_F] * velocity - roll)
+    lean = roll - g[_THETA_TGT_F]
+    abductors = carried * _pos(-g[_HAB_3_PG] * lean - g[_HAB_3_DG] * roll_rate) + w_swing * _pos(g[_HAB_6_PG] * error)
+    adductors = carried * _pos(g[_HAD_3_PG] * lean + g[_HAD_3_DG] * roll_rate) + w_swing * _pos(-g[_HAD_6_PG] * error)
+    out[0], out[1] = _within(abductors), _within(adductors)
+
+
+@compiled
+def _within(stimulation: float) -> float:
+    return min(max(BASE_STIMULATION + stimulation, BASE_STIMULATION), 1.0)
