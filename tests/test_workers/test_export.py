@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import opensim
@@ -201,6 +202,20 @@ def test_ground_forces_are_what_carries_the_body(folder: Path, tmp_path: Path, m
 
     assert mean_n(missing) == pytest.approx(weight_n, rel=0.1)
     assert abs(mean_n(carried)) < 0.1 * weight_n
+
+
+def test_skeleton_is_this_person(folder: Path) -> None:
+    """What the URDF says of the mechanics, `test_third_opinion.py` asks pybullet."""
+    robot = ElementTree.parse(folder / "skeleton.urdf").getroot()
+    assert robot.get("name") == "gaitfarm_7"
+    masses = [float(mass.attrib["value"]) for mass in robot.iter("mass")]
+    assert sum(masses) == pytest.approx(SMALL_WOMAN.mass_kg)
+    carried = {link.attrib["link"] for link in robot.iter("child")}
+    assert {link.attrib["name"] for link in robot.iter("link")} - carried == {"ground"}
+    moving = {
+        joint.attrib["name"] for joint in robot.iter("joint") if joint.get("type") and joint.get("type") != "fixed"
+    }
+    assert moving == set(SMALL_WOMAN.plan.coordinates)
 
 
 def test_foreign_trajectory_is_refused(walk: Trajectory, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One gait as OpenSim's own files: what a biomechanist opens in the GUI or feeds to the tools.
+"""One gait as OpenSim's own files, and its skeleton as URDF: what a biomechanist opens in the GUI or feeds to tools.
 
 | file | what |
 |---|---|
@@ -9,8 +9,9 @@
 | `ground_forces.mot` | ground reaction of either foot (N, m, N m) |
 | `external_loads.xml` | says which body `ground_forces.mot` acts on |
 | `inverse_dynamics.xml` | set-up of the Inverse Dynamics tool on the files above |
+| `skeleton.urdf` | masses, inertias and joints for other engines (`workers.simulate.urdf`) |
 
-All are written by OpenSim's own writers. Markers sit on rigid bodies: the toes of
+All but the last are written by OpenSim's own writers. Markers sit on rigid bodies: the toes of
 the labelled keypoints bend (`farm.gait.keypoints.toe_flexion`), those of
 `markers.trc` do not, so that inverse kinematics can reproduce them exactly.
 """
@@ -28,8 +29,10 @@ from numpy.typing import NDArray
 
 from farm.axes import transform_points
 from farm.records import GaitParameters, Trajectory
-from farm.sampling.anatomy import KEYPOINTS, Anatomy, anatomy
-from workers.simulate.model import opensim_model
+from farm.sampling.anatomy import KEYPOINTS, Anatomy
+from workers.simulate.description import describe
+from workers.simulate.model import build
+from workers.simulate.urdf import urdf
 
 MM_PER_M = 1000.0
 FEET = (("r", "calcn_r"), ("l", "calcn_l"))
@@ -42,8 +45,9 @@ def write_opensim_files(parameters: GaitParameters, trajectory: Trajectory, dire
         What each file is -> its path.
     """
     opensim.Logger.setLevelString("off")
-    body = anatomy(parameters)
-    model = opensim_model(parameters)
+    description = describe(parameters)
+    body = description.anatomy
+    model = build(description, name=f"gaitfarm_{parameters.sample_id}")
     _add_markers(model, body)
     model.initSystem()
     with _inside(directory):  # OpenSim's writers note the paths of other files as they are given: keep them relative
@@ -54,6 +58,7 @@ def write_opensim_files(parameters: GaitParameters, trajectory: Trajectory, dire
         _write(_ground_forces(trajectory), "ground_forces.mot", in_degrees=False)
         _external_loads("ground_forces.mot").printToXML("external_loads.xml")
         _inverse_dynamics(model, trajectory).printToXML("inverse_dynamics.xml")
+    (directory / "skeleton.urdf").write_text(urdf(description, name=f"gaitfarm_{parameters.sample_id}"), "utf-8")
     return {
         "OpenSim model": directory / "model.osim",
         "states": directory / "states.sto",
@@ -62,6 +67,7 @@ def write_opensim_files(parameters: GaitParameters, trajectory: Trajectory, dire
         "ground forces": directory / "ground_forces.mot",
         "external loads": directory / "external_loads.xml",
         "inverse dynamics set-up": directory / "inverse_dynamics.xml",
+        "skeleton (URDF)": directory / "skeleton.urdf",
     }
 
 
