@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from farm.config import Campaign, Engine
+from farm.errors import SimulationDiverged
 from farm.gait.labels import gait_labels
 from farm.gait.quality import judge
-from farm.records import FrameSet, GaitLabels, GaitParameters, GaitSample, Trajectory
+from farm.recheck import Recheck, RecheckedSample, compare, is_rechecked
+from farm.records import FrameSet, GaitLabels, GaitParameters, GaitSample, QualityReport, Trajectory
 from farm.sampling.anatomy import Anatomy, anatomy
 from farm.sampling.draw import gait_parameters_rand
 
@@ -49,27 +51,55 @@ def make_sample(campaign: Campaign, sample_id: int, stages: Stages) -> GaitSampl
 
     Quality is judged before any picture is rendered, because pictures are the
     dearest stage.
+
+    Returns:
+        A `RecheckedSample` where OpenSim has walked the sample again.
     """
     seconds: dict[str, float] = {}
     with _clock(seconds, "sample"):
         parameters = gait_parameters_rand(campaign, sample_id)
         body = anatomy(parameters)
     with _clock(seconds, "simulate"):
-        trajectory = stages.simulate(
-            parameters,
-            engine=campaign.engine,
-            seed=campaign.seed,
-            duration_s=campaign.simulation.duration_s,
-            budget_s=campaign.simulation.budget_s,
-        )
+        trajectory = _walk(campaign, parameters, stages, campaign.engine)
     with _clock(seconds, "label"):
-        labels = gait_labels(trajectory, body, frame_rate_hz=campaign.pictures.frame_rate_hz)
-        quality = judge(trajectory, labels, body, campaign.quality)
-    if not quality.accepted:
-        return GaitSample(parameters, trajectory, labels, quality, None, seconds)
-    with _clock(seconds, "film"):
-        frames = stages.film(campaign, parameters, body, trajectory, labels)
+        labels, quality = _examine(campaign, body, trajectory)
+    recheck = None
+    if is_rechecked(campaign, sample_id):
+        with _clock(seconds, "recheck"):
+            recheck = _recheck(campaign, parameters, body, labels, stages)
+    frames = None
+    if quality.accepted:
+        with _clock(seconds, "film"):
+            frames = stages.film(campaign, parameters, body, trajectory, labels)
+    if recheck is not None:
+        return RecheckedSample(parameters, trajectory, labels, quality, frames, seconds, recheck)
     return GaitSample(parameters, trajectory, labels, quality, frames, seconds)
+
+
+def _walk(campaign: Campaign, parameters: GaitParameters, stages: Stages, engine: Engine) -> Trajectory:
+    return stages.simulate(
+        parameters,
+        engine=engine,
+        seed=campaign.seed,
+        duration_s=campaign.simulation.duration_s,
+        budget_s=campaign.simulation.budget_s,
+    )
+
+
+def _examine(campaign: Campaign, body: Anatomy, trajectory: Trajectory) -> tuple[GaitLabels, QualityReport]:
+    labels = gait_labels(trajectory, body, frame_rate_hz=campaign.pictures.frame_rate_hz)
+    return labels, judge(trajectory, labels, body, campaign.quality)
+
+
+def _recheck(
+    campaign: Campaign, parameters: GaitParameters, body: Anatomy, recorded: GaitLabels, stages: Stages
+) -> Recheck:
+    """The same sample in OpenSim. That it fails there is a finding, and no reason to lose what is recorded."""
+    try:
+        trajectory = _walk(campaign, parameters, stages, "opensim")
+    except SimulationDiverged:
+        return Recheck(("diverged",))
+    return compare(recorded, *_examine(campaign, body, trajectory))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class Stream(IntEnum):
     CAMERAS = 6
     SPLIT = 7
     AUGMENTATION = 8
+    RECHECK = 9
 
 
 def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from farm.dataset.schema import ARRAYS, SIZES, ArraySpec
 from farm.gait.columns import LABEL_COLUMNS
+from farm.recheck import RECHECKED_LABELS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "format.md"
 SYMBOLS = {"gait": "N", "sample": "T", "frame": "F", "event": "E", "coordinate": "Q", "body": "B", "muscle": "M",
@@ -45,7 +46,12 @@ def labels_table() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"arrays": arrays_table, "labels": labels_table}
+def rechecked_labels() -> str:
+    """The labels whose differences from OpenSim's are kept."""
+    return ", ".join(f"`{label}`" for label in RECHECKED_LABELS) + "."
+
+
+TABLES = {"arrays": arrays_table, "labels": labels_table, "rechecked": rechecked_labels}
 
 
 def with_tables(text: str) -> str:

@@ -24,6 +24,7 @@ from farm.dataset.video import encode
 from farm.errors import CampaignError, StorageError
 from farm.gait.parameters import LABEL_COLUMNS
 from farm.pipeline import make_sample
+from farm.recheck import recheck_cells, recheck_of
 from farm.records import GaitLabels, GaitParameters, GaitSample, ViewFrames
 from farm.sampling.anatomy import COCO_KEYPOINTS, KEYPOINTS
 
@@ -86,13 +87,19 @@ def write_sample(campaign: Campaign, sample: GaitSample, out: Path) -> dict[str,
 
 def show(sample: GaitSample, files: Mapping[str, Path], console: Console) -> None:
     """Say what was made and where each file lies."""
-    walked = f"{sample.trajectory.duration_s:.1f} s in {sample.trajectory.wall_s:.1f} s of computing"
+    engine = "OpenSim" if sample.trajectory.engine == "opensim" else f"the {sample.trajectory.engine}"
+    walked = f"{sample.trajectory.duration_s:.1f} s in {sample.trajectory.wall_s:.1f} s of computing by {engine}"
     if sample.quality.accepted:
         console.print(f"[green]accepted[/green]: walked {walked}")
     else:
         console.print(f"[yellow]turned down[/yellow] after {walked}:")
         for reason in sample.quality.reasons:
             console.print(f"  {reason}: {sample.quality.details.get(reason, '')}", markup=False)
+    recheck = recheck_of(sample)
+    if recheck is not None:
+        console.print(f"walked again in OpenSim: {recheck.verdict}", markup=False)
+        for name, value in recheck.differences.items():
+            console.print(f"  {name}: {value:+.2g} from OpenSim's", markup=False, highlight=False)
     table = Table(box=None, pad_edge=False, show_header=False)
     for what, path in files.items():
         table.add_row(what, Text(str(path), overflow="fold"))
@@ -163,6 +170,7 @@ def _parameters(parameters: GaitParameters) -> dict[str, Any]:
 
 
 def _quality(sample: GaitSample) -> dict[str, Any]:
+    recheck = recheck_of(sample)
     return {
         "accepted": sample.quality.accepted,
         "reasons": sample.quality.reasons,
@@ -170,6 +178,8 @@ def _quality(sample: GaitSample) -> dict[str, Any]:
         "end": sample.trajectory.end,
         "end_detail": sample.trajectory.end_detail,
         "duration_s": sample.trajectory.duration_s,
+        "engine": sample.trajectory.engine,
+        "recheck": None if recheck is None else recheck_cells(recheck),
     }
 
 

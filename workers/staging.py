@@ -111,7 +111,8 @@ def make_and_stage(storage: Storage, campaign: Campaign, job: MakeSample, stages
         sample = make_sample(campaign, job.sample_id, stages)
     except (RejectedSample, SimulationDiverged) as error:
         code = "diverged" if isinstance(error, SimulationDiverged) else "rejected"
-        packed = rejected_gait(gait_parameters_rand(campaign, job.sample_id), (code,), {code: str(error)})
+        parameters = gait_parameters_rand(campaign, job.sample_id)
+        packed = rejected_gait(parameters, (code,), {code: str(error)}, engine=campaign.engine)
         seconds["simulate"] = time.perf_counter() - start_s
     else:
         packed_s = time.perf_counter()
@@ -259,8 +260,9 @@ def _given_up(campaign: Campaign, sample_id: int, why: str) -> RejectedGait:
     try:
         parameters = gait_parameters_rand(campaign, sample_id)
     except Exception as error:  # the draw may be the very thing that is broken
-        return RejectedGait(sample_id=sample_id, reasons=(code,), details={code: f"{detail}; {error}"[:4000]})
-    return rejected_gait(parameters, (code,), {code: detail[:4000]} if detail else {})
+        details = {code: f"{detail}; {error}"[:4000]}
+        return RejectedGait(sample_id=sample_id, reasons=(code,), details=details, engine=campaign.engine)
+    return rejected_gait(parameters, (code,), {code: detail[:4000]} if detail else {}, engine=campaign.engine)
 
 
 def _key(job: MakeSample, suffix: str) -> str:

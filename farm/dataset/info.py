@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from farm.dataset.engines import engines_of, rechecks_of
 from farm.dataset.manifest import ShardRecord
 from farm.dataset.reader import GaitDataset
 from farm.planning import Plan
@@ -18,7 +20,7 @@ SUMMARISED = ("gait_speed", "cadence", "step_length", "step_time", "stature_m", 
 
 
 def info(source: str | Storage, *, endpoint_url: str | None = None) -> dict[str, Any]:
-    """Identity, progress, sizes, conditions, rejections and ranges; every value can be written as JSON.
+    """Identity, progress, sizes, engines, conditions, rejections and ranges; every value can be written as JSON.
 
     Raises:
         FormatError: There is no dataset, or one that this software cannot read.
@@ -27,6 +29,7 @@ def info(source: str | Storage, *, endpoint_url: str | None = None) -> dict[str,
     dataset = GaitDataset(source, endpoint_url=endpoint_url)
     manifest, records = dataset.manifest, dataset.records
     rows = [row for record in records for row in record.index]
+    engines = engines_of(records)
     summary: dict[str, Any] = {
         "uri": dataset.storage.uri,
         "name": manifest.name,
@@ -45,6 +48,8 @@ def info(source: str | Storage, *, endpoint_url: str | None = None) -> dict[str,
         "n_bytes": sum(record.bytes for record in records),
         "duration_s": float(sum(_numbers(rows, "duration_s"))),
         "compute_s": sum(record.wall_s for record in records),
+        "engines": engines,
+        "rechecks": asdict(rechecks_of(records)) if engines.keys() - {"opensim"} else None,
         "conditions": dict(Counter(str(row.get("condition", "unknown")) for row in rows).most_common()),
         "rejections": _rejections(records),
         "ranges": {name: _range(rows, name) for name in SUMMARISED if _numbers(rows, name)},

@@ -154,6 +154,11 @@ def _contents(record: ShardRecord, arrays: Mapping[str, Any], attributes: Mappin
         for what in faults_of_gait(values, attributes):
             yield "", f"{name}: {what}"
         yield from _against_index(name, row, values, arrays)
+        if row.get("engine") != attributes.get("engine"):
+            yield (
+                "/zarr.json",
+                f"{name}: engine is {attributes.get('engine')!r}, its index row says {row.get('engine')!r}",
+            )
         yield from _parts_are_named(name, values, arrays)
         for item in items:
             if item.spec.field == "video":

@@ -83,12 +83,16 @@ class RejectedGait(Record):
         reasons: Short codes, such as "fell".
         details: One sentence for each code that has one.
         parameters: What was drawn: the same columns as in an index row.
+        engine: What integrated it; records that do not say are older than the twin.
+        recheck: The same columns as in an index row, where OpenSim has walked the sample again; else empty.
     """
 
     sample_id: SampleId
     reasons: tuple[Text, ...] = Field(min_length=1)
     details: dict[Text, Text] = {}
     parameters: Row = {}
+    engine: Text = "opensim"
+    recheck: Row = {}
 
 
 class ShardRecord(Record):

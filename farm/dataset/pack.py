@@ -21,6 +21,7 @@ from farm.dataset.manifest import RejectedGait
 from farm.dataset.schema import ArrayPath, stored_arrays
 from farm.errors import FormatError
 from farm.gait.columns import LABEL_COLUMNS
+from farm.recheck import Recheck, recheck_cells, recheck_of
 from farm.records import Column, GaitParameters, GaitSample, ViewFrames
 from farm.sampling.anatomy import IMU_STATIONS, KEYPOINTS
 
@@ -78,17 +79,32 @@ def pack(campaign: Campaign, sample: GaitSample) -> PackedGait | RejectedGait:
         FormatError: The sample breaks the format: a missing view, a wrong shape, a NaN where none may be.
     """
     if not sample.quality.accepted:
-        return rejected_gait(sample.parameters, sample.quality.reasons, sample.quality.details)
+        return rejected_gait(
+            sample.parameters,
+            sample.quality.reasons,
+            sample.quality.details,
+            engine=sample.trajectory.engine,
+            recheck=recheck_of(sample),
+        )
     return pack_accepted(campaign, sample)
 
 
-def rejected_gait(parameters: GaitParameters, reasons: tuple[str, ...], details: Mapping[str, str]) -> RejectedGait:
+def rejected_gait(
+    parameters: GaitParameters,
+    reasons: tuple[str, ...],
+    details: Mapping[str, str],
+    *,
+    engine: str,
+    recheck: Recheck | None = None,
+) -> RejectedGait:
     """The record of a sample that is not in the dataset, with what was drawn for it."""
     return RejectedGait(
         sample_id=parameters.sample_id,
         reasons=reasons,
         details=dict(details),
         parameters=parameter_cells(parameters),
+        engine=engine,
+        recheck={} if recheck is None else recheck_cells(recheck),
     )
 
 
@@ -118,7 +134,7 @@ def pack_accepted(campaign: Campaign, sample: GaitSample) -> PackedGait:
         raise FormatError(f"{name} cannot be stored: {'; '.join(faults)}")
     return PackedGait(
         sample.parameters.sample_id,
-        _row(sample),
+        _row(campaign, sample),
         values,
         attributes,
         _array_attributes(campaign, sample, paths),
@@ -166,7 +182,7 @@ def _video(campaign: Campaign, view: ViewFrames) -> tuple[bytes, float | None]:
     return data, round(psnr, 3) if np.isfinite(psnr) else None
 
 
-def _row(sample: GaitSample) -> dict[str, str | float | int | None]:
+def _row(campaign: Campaign, sample: GaitSample) -> dict[str, str | float | int | None]:
     assert sample.labels is not None  # `pack_accepted` made sure
     labels = {column.name: _cell(sample.labels.values[column.name]) for column in LABEL_COLUMNS}
     parameters = parameter_cells(sample.parameters)
@@ -179,7 +195,9 @@ def _row(sample: GaitSample) -> dict[str, str | float | int | None]:
         "duration_s": sample.trajectory.duration_s,
         "n_samples": sample.trajectory.n_samples,
         "n_frames": sample.labels.n_frames,
+        "engine": sample.trajectory.engine,
         **labels,
+        **(recheck_cells(recheck_of(sample)) if campaign.engine != "opensim" else {}),
     }
 
 
@@ -190,6 +208,7 @@ def _cell(value: float) -> float | None:
 
 def _attributes(campaign: Campaign, sample: GaitSample) -> dict[str, Any]:
     return {
+        "engine": sample.trajectory.engine,
         "sample_rate_hz": sample.trajectory.sample_rate_hz,
         "frame_rate_hz": campaign.pictures.frame_rate_hz,
         "image_size": list(campaign.pictures.image_size),

@@ -43,6 +43,7 @@ def show_info(summary: dict[str, Any], console: Console) -> None:
         ("shards", f"{summary['n_shards']}{planned}{asked}"),
         ("size", decimal(summary["n_bytes"])),
         ("views", ", ".join(summary["views"]) or "none"),
+        ("engine", _engines(summary)),
         ("conditions", _counts(summary["conditions"])),
         ("rejections", _counts(summary["rejections"])),
         ("software", ", ".join(f"{name} {version}" for name, version in _versions(summary["software"]))),
@@ -87,6 +88,13 @@ def show_pull(report: PullReport, console: Console) -> None:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def _engines(summary: dict[str, Any]) -> str:
+    """Samples by engine; of a twin's, how many OpenSim has walked again."""
+    rechecks = summary["rechecks"]
+    again = f"; {rechecks['n']} rechecked in OpenSim, {rechecks['n_agree']} verdicts agree" if rechecks else ""
+    return _counts(summary["engines"]) + again
 
 
 def _versions(software: dict[str, str]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
+from farm.dataset.engines import Rechecks, engines_of, rechecks_of
 from farm.dataset.reader import Gait, GaitDataset
 from farm.gait.events import GaitEvents
 from farm.gait.joint_angles import angles_from_coordinates, cycles
@@ -62,6 +63,8 @@ class ReportData:
         rejections: Most frequent first; a sample may have several reasons.
         labels: Columns of the `labels` array.
         curves: Of at most `MAX_CURVES` gaits.
+        engines: Samples, accepted or not, by the engine that made them.
+        rechecks: What OpenSim said of samples that it walked again; None where it made them all itself.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -72,6 +75,8 @@ class ReportData:
     n_shards: int
     stored_bytes: int
     wall_s: float
+    engines: Mapping[str, int]
+    rechecks: Rechecks | None
 
     @property
     def n_accepted(self) -> int:
@@ -98,6 +103,7 @@ def gather(dataset: GaitDataset) -> ReportData:
     """Read a dataset's counts, index and curves."""
     rows = dataset.index()
     records = dataset.records
+    engines = engines_of(records)
     reasons: Counter[str] = Counter()
     example: dict[str, str] = {}
     for record in records:
@@ -114,6 +120,8 @@ def gather(dataset: GaitDataset) -> ReportData:
         n_shards=len(records),
         stored_bytes=sum(record.bytes for record in records),
         wall_s=sum(record.wall_s for record in records),
+        engines=engines,
+        rechecks=rechecks_of(records) if engines.keys() - {"opensim"} else None,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from farm.dataset import video
+from farm.dataset.engines import Rechecks
 from farm.dataset.reader import GaitDataset
 from farm.errors import UserError
 from farm.report.gather import ReportData, gather
@@ -24,6 +25,8 @@ class Report:
     Attributes:
         contact_sheet: None where the dataset holds no pictures.
         films: One MP4 for each view of one gait.
+        engines: Samples by the engine that made them.
+        rechecks: What OpenSim said of samples that it walked again; None where it made them all itself.
     """
 
     page: Path
@@ -31,6 +34,8 @@ class Report:
     films: tuple[Path, ...]
     n_gaits: int
     n_rejected: int
+    engines: Mapping[str, int]
+    rechecks: Rechecks | None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: paths as words."""
@@ -40,6 +45,8 @@ class Report:
             "films": [str(film) for film in self.films],
             "n_gaits": self.n_gaits,
             "n_rejected": self.n_rejected,
+            "engines": dict(self.engines),
+            "rechecks": asdict(self.rechecks) if self.rechecks else None,
         }
 
 
@@ -109,6 +116,8 @@ def write_report(
         films=tuple(out / film.file_name for film in films),
         n_gaits=data.n_accepted,
         n_rejected=data.n_rejected,
+        engines=data.engines,
+        rechecks=data.rechecks,
     )
 
 
