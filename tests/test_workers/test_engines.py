@@ -15,12 +15,13 @@ from farm.config import Engine
 from farm.control.archive import archive
 from farm.control.reflex import GAIN_NAMES
 from farm.gait.labels import gait_labels
-from farm.records import GaitParameters, Trajectory
+from farm.records import BodyModel, GaitParameters, Trajectory
 from farm.sampling.anatomy import anatomy
 from workers.simulate.description import describe
 from workers.simulate.engines import simulate
+from workers.simulate.forward import Rollout
 from workers.simulate.model import build
-from workers.simulate.record import activation_order, opensim_states
+from workers.simulate.record import activation_order, opensim_states, replay
 
 DURATION_S = 1.0
 
@@ -97,9 +98,13 @@ def test_replay_reads_the_states_that_the_twin_reached(twin: Trajectory) -> None
     )
 
 
-def test_states_are_set_by_name() -> None:
+BODY_MODELS: tuple[BodyModel, ...] = ("planar", "3d")
+
+
+@pytest.mark.parametrize("body_model", BODY_MODELS)
+def test_states_are_set_by_name(body_model: BodyModel) -> None:
     """Every number lands where OpenSim itself says that it belongs."""
-    description = describe(healthy())
+    description = describe(GaitParameters(body_model=body_model))
     model = build(description)
     model.initSystem()
     names, muscles = description.coordinate_names, tuple(m.name for m in description.muscles)
@@ -117,6 +122,39 @@ def test_states_are_set_by_name() -> None:
     assert [coordinates.get(name).getSpeedValue(state) for name in names] == u[0].tolist()
     assert [model.getMuscles().get(name).getActivation(state) for name in muscles] == a[0].tolist()
     assert len(set(activation_order(model, muscles).tolist())) == len(muscles)
+
+
+@pytest.mark.parametrize("body_model", BODY_MODELS)
+def test_replay_keeps_the_books_of_power(body_model: BodyModel) -> None:
+    """Joint moments times joint speeds = muscle forces times shortening speeds, at any state (virtual work)."""
+    description = describe(GaitParameters(body_model=body_model))
+    model = build(description)
+    model.initSystem()
+    rng = np.random.default_rng(5)
+    count, muscles = 5, len(description.muscles)
+    rollout = Rollout(
+        end="completed",
+        detail="",
+        times_s=np.arange(count) / 100.0,
+        states=np.empty((count, 0)),  # an engine's own business
+        coordinates=rng.uniform(-0.3, 0.3, (count, len(description.coordinate_names))),
+        speeds=rng.uniform(-2.0, 2.0, (count, len(description.coordinate_names))),
+        controls=rng.uniform(0.05, 0.95, (count, muscles + len(description.reflexes))),
+        loads=np.zeros((count, 2)),
+        wall_s=0.0,
+    )
+    activations = rng.uniform(0.05, 0.95, (count, muscles))
+    made = replay(model, description, rollout, activations, engine="twin")
+    state, coordinates = osim.State(model.getWorkingState()), model.getCoordinateSet()
+    for i in range(count):
+        for name, q, u in zip(made.coordinate_names, made.coordinates[i], made.coordinate_speeds[i], strict=True):
+            coordinates.get(name).setValue(state, float(q), False)
+            coordinates.get(name).setSpeedValue(state, float(u))
+        model.realizeVelocity(state)
+        shortening = [-model.getMuscles().get(name).getLengtheningSpeed(state) for name in made.muscles]
+        power = float(made.muscle_force[i] @ np.array(shortening))
+        assert made.joint_moment[i] @ made.coordinate_speeds[i] == pytest.approx(power, rel=1e-9)
+        assert made.muscle_activation[i] == pytest.approx(activations[i], abs=1e-12)
 
 
 def test_a_model_with_states_that_replay_would_forget_is_refused() -> None:
