@@ -1,6 +1,7 @@
 """A third opinion on the mechanics: pybullet's inverse dynamics against both of ours, on a recorded walk.
 
-    python tools/third_opinion.py [--campaign demo] [--sample 0] [--seconds 3] [--engine opensim|twin] [--json]
+    python tools/third_opinion.py [--campaign demo] [--sample 0] [--seconds 3] [--engine opensim|twin]
+        [--body-model planar|3d] [--json]
 
 pybullet reads the skeleton as URDF (`workers/simulate/urdf.py`) and says which generalised
 forces the recorded angles, speeds and accelerations need. Beside it stand
@@ -36,7 +37,8 @@ from rich.table import Table
 
 from farm.axes import GRAVITY_M_S2
 from farm.config import Engine, load_campaign
-from farm.records import Trajectory
+from farm.control.reflex import GAIN_NAMES, GAIN_NAMES_3D
+from farm.records import BODY_PLANS, BodyModel, GaitParameters, Trajectory
 from farm.sampling.draw import gait_parameters_rand
 from scenes.occlusion import pybullet  # imported there without its greeting on stdout
 from workers.simulate.description import CoordinateLimit, ModelDescription, describe
@@ -136,19 +138,19 @@ class Skeleton:
 # --- what ours say -------------------------------------------------------------------------------------------
 
 
-def opensim_inverse_dynamics(description: ModelDescription, trajectory: Trajectory) -> Array:
+def opensim_inverse_dynamics(description: ModelDescription, q: Array, u: Array, udot: Array) -> Array:
     """`[T, Q]` generalised forces that the bare skeleton needs, by OpenSim's InverseDynamicsSolver."""
     bare = dataclasses.replace(description, muscles=(), spheres=(), limits=(), springs=(), reflexes=())
     model = build(bare)
     state = model.initSystem()
     order = coordinate_order(model, description.coordinate_names)
     solver = osim.InverseDynamicsSolver(model)
-    forces = np.empty_like(trajectory.coordinates)
-    for t in range(trajectory.n_samples):
-        state.setQ(_vector(trajectory.coordinates[t], order))
-        state.setU(_vector(trajectory.coordinate_speeds[t], order))
+    forces = np.empty_like(q)
+    for t in range(len(q)):
+        state.setQ(_vector(q[t], order))
+        state.setU(_vector(u[t], order))
         model.realizeVelocity(state)
-        needed = solver.solve(state, _vector(trajectory.coordinate_accelerations[t], order))
+        needed = solver.solve(state, _vector(udot[t], order))
         forces[t] = needed.to_numpy()[order]
     return forces
 
@@ -290,7 +292,7 @@ def opinions(description: ModelDescription, trajectory: Trajectory, *, text: str
     with Skeleton(text or urdf(description), trajectory.coordinate_names) as skeleton:
         motion = (trajectory.coordinates, trajectory.coordinate_speeds, trajectory.coordinate_accelerations)
         theirs = skeleton.inverse_dynamics(*motion)
-        from_opensim = theirs - opensim_inverse_dynamics(description, trajectory)
+        from_opensim = theirs - opensim_inverse_dynamics(description, *motion)
         from_acting = theirs - acting_forces(description, trajectory, skeleton)
     units = {c.name: "N m" if c.kind == "rotation" else "N" for joint in description.joints for c in joint.coordinates}
     return [
@@ -303,16 +305,43 @@ def _rms(values: Array) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
+def in_body_model(person: GaitParameters, body_model: BodyModel) -> GaitParameters:
+    """The same person and reflexes in the other body; muscles and gains that it has more are at their defaults.
+
+    Nobody searched for such gains: the walk may end in a fall. Mechanics holds in a fall, too.
+    """
+    plan = BODY_PLANS[body_model]
+
+    def by_muscle(values: Array) -> Array:
+        known = dict(zip(person.plan.muscles, values.tolist(), strict=True))
+        return np.array([known.get(name, 1.0) for name in plan.muscles])
+
+    names = GAIN_NAMES if body_model == "planar" else GAIN_NAMES_3D
+    known = dict(zip(person.reflex_gain_names, person.reflex_gains.T, strict=True))
+    return dataclasses.replace(
+        person,
+        body_model=body_model,
+        strength=by_muscle(person.strength),
+        fiber_length=by_muscle(person.fiber_length),
+        tendon_length=by_muscle(person.tendon_length),
+        reflex_gain_names=names,
+        reflex_gains=np.stack([known.get(name, np.ones(2)) for name in names], axis=1),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--campaign", default="demo")
     parser.add_argument("--sample", type=int, default=0, help="which gait of the campaign")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--engine", choices=get_args(Engine), default="opensim", help="which made the walk")
+    parser.add_argument("--body-model", choices=tuple(BODY_PLANS), help="default: the campaign's")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     campaign = load_campaign(arguments.campaign)
     person = gait_parameters_rand(campaign, arguments.sample)
+    if arguments.body_model is not None:
+        person = in_body_model(person, arguments.body_model)
     walk = simulate(person, engine=arguments.engine, seed=campaign.seed, duration_s=arguments.seconds, budget_s=3600.0)
     rows = opinions(describe(person), walk)
     if arguments.json:
