@@ -22,7 +22,16 @@ def test_every_source_is_there_and_counts(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_everything_that_moves_the_body_is_a_source() -> None:
     """A new file of the OpenSim engine is either physics, and listed, or named here as what it is instead."""
-    not_physics = {"__init__.py", "export.py", "identity.py", "metabolics.py", "probe.py", "record.py", "score.py"}
+    not_physics = {
+        "__init__.py",
+        "engines.py",
+        "export.py",
+        "identity.py",
+        "metabolics.py",
+        "probe.py",
+        "record.py",
+        "score.py",
+    }
     folder = Path(str(resources.files("workers.simulate")))
     found = {path.name for path in folder.glob("*.py")}
     listed = {name for package, name in identity.SOURCES if package == "workers.simulate"}
