@@ -30,7 +30,7 @@ FIT_RANGE_RAD: Mapping[str, tuple[float, float]] = {
 }
 """Joint angles over which a path is fitted: walking, and the stumbles on its margin."""
 
-ORDER = {1: 6, 2: 5, 3: 5}
+ORDER = {1: 6, 2: 5, 3: 4}
 """Polynomial order by number of coordinates; the next order gains less than 0.1 mm."""
 
 MAX_RMS_ERROR_M = 0.001

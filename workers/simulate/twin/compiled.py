@@ -30,6 +30,12 @@ def _digest() -> str:
 _DIGEST = _digest()
 
 
+def inlined(function: F) -> F:
+    """Compile into its callers: a call that passes a model's many arrays costs more than what some functions do."""
+    function.__qualname__ = f"{function.__qualname__}_{_DIGEST}"
+    return cast(F, numba.njit(inline="always", nogil=True, error_model="numpy")(function))
+
+
 def compiled(function: F) -> F:
     """Compile without Python objects; releases the GIL while it runs.
 

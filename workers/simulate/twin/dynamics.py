@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workers.simulate.twin.compiled import compiled
+from workers.simulate.twin.compiled import compiled, inlined
 from workers.simulate.twin.forces import contact_force, limit_torque, path_geometry, tendon_force
 from workers.simulate.twin.pack import TRANSLATION, Floats, TwinModel
 
@@ -68,49 +68,59 @@ def scratch(model: TwinModel) -> Scratch:
     )
 
 
-@compiled
-def place(model: TwinModel, q: Floats, u: Floats, motion: Floats) -> None:
-    """Positions and velocities of all links: `Scratch.motion`."""
+@inlined
+def place(model: TwinModel, q: Floats, u: Floats, motion: Floats, bias: Floats) -> None:
+    """Positions, velocities and velocity-dependent accelerations of all links: `Scratch.motion` and `bias`."""
     links, shapes = model.links, model.shapes
     for b in range(len(links)):
         parent, i, k = links[b, 0], links[b, 1], links[b, 3]
-        m, shape = motion[b], shapes[b]
         if links[b, 2] == TRANSLATION:
             for j in range(24):
-                m[j] = 0.0
-            m[0], m[4], m[8] = 1.0, 1.0, 1.0
+                motion[b, j] = 0.0
+            motion[b, 0], motion[b, 4], motion[b, 8] = 1.0, 1.0, 1.0
             for j in range(3):
-                m[12 + j] = shape[j] + (motion[parent, 12 + j] if parent >= 0 else 0.0)
-                m[15 + j] = motion[parent, 15 + j] if parent >= 0 else 0.0
-            m[12 + k] += shape[3] * q[i]
-            m[15 + k] += shape[3] * u[i]
-            m[18 + k] = shape[3]
+                motion[b, 12 + j] = shapes[b, j] + (motion[parent, 12 + j] if parent >= 0 else 0.0)
+                motion[b, 15 + j] = motion[parent, 15 + j] if parent >= 0 else 0.0
+            motion[b, 12 + k] += shapes[b, 3] * q[i]
+            motion[b, 15 + k] += shapes[b, 3] * u[i]
+            motion[b, 18 + k] = shapes[b, 3]
             continue
-        p = motion[parent]
-        c, s = math.cos(q[i]), shape[3] * math.sin(q[i])
+        c, s = math.cos(q[i]), shapes[b, 3] * math.sin(q[i])
+        rate = shapes[b, 3] * u[i]
+        wx, wy, wz = motion[parent, 9], motion[parent, 10], motion[parent, 11]
         first, second = 3 * ((k + 1) % 3), 3 * ((k + 2) % 3)
         for j in range(3):
-            own, one, two = p[3 * k + j], p[first + j], p[second + j]
-            m[3 * k + j] = own
-            m[first + j] = c * one + s * two
-            m[second + j] = c * two - s * one
-            m[18 + j] = shape[3] * own
-            m[9 + j] = p[9 + j] + shape[3] * own * u[i]
+            own, one, two = motion[parent, 3 * k + j], motion[parent, first + j], motion[parent, second + j]
+            motion[b, 3 * k + j] = own
+            motion[b, first + j] = c * one + s * two
+            motion[b, second + j] = c * two - s * one
+            motion[b, 18 + j] = shapes[b, 3] * own
+        ax, ay, az = motion[parent, 3 * k] * rate, motion[parent, 3 * k + 1] * rate, motion[parent, 3 * k + 2] * rate
+        motion[b, 9], motion[b, 10], motion[b, 11] = wx + ax, wy + ay, wz + az
+        bias[b, 0], bias[b, 1], bias[b, 2] = _cross(wx, wy, wz, ax, ay, az)
         if links[b, 4] == 0:
             for j in range(12, 18):
-                m[j] = p[j]
+                motion[b, j] = motion[parent, j]
             continue
-        x, y, z = _turned(p, shape[0], shape[1], shape[2])
-        m[21], m[22], m[23] = x, y, z
-        m[12], m[13], m[14] = p[12] + x, p[13] + y, p[14] + z
-        vx, vy, vz = _cross(p[9], p[10], p[11], x, y, z)
-        m[15], m[16], m[17] = p[15] + vx, p[16] + vy, p[17] + vz
+        x, y, z = _turned(parent, motion, shapes[b, 0], shapes[b, 1], shapes[b, 2])
+        motion[b, 21], motion[b, 22], motion[b, 23] = x, y, z
+        for j in range(3):
+            motion[b, 12 + j] = motion[parent, 12 + j] + motion[b, 21 + j]
+        vx, vy, vz = _cross(wx, wy, wz, x, y, z)
+        motion[b, 15] = motion[parent, 15] + vx
+        motion[b, 16] = motion[parent, 16] + vy
+        motion[b, 17] = motion[parent, 17] + vz
+        bias[b, 3], bias[b, 4], bias[b, 5] = _cross(wx, wy, wz, vx, vy, vz)
 
 
 @compiled
-def _turned(m: Floats, x: float, y: float, z: float) -> tuple[float, float, float]:
-    """A vector given in the axes of the link that moves as `m`, in world axes."""
-    return m[0] * x + m[3] * y + m[6] * z, m[1] * x + m[4] * y + m[7] * z, m[2] * x + m[5] * y + m[8] * z
+def _turned(b: int, motion: Floats, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """A vector given in the axes of link `b`, in world axes."""
+    return (
+        motion[b, 0] * x + motion[b, 3] * y + motion[b, 6] * z,
+        motion[b, 1] * x + motion[b, 4] * y + motion[b, 7] * z,
+        motion[b, 2] * x + motion[b, 5] * y + motion[b, 8] * z,
+    )
 
 
 @compiled
@@ -118,17 +128,17 @@ def _cross(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> 
     return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
 
 
-@compiled
+@inlined
 def gather(model: TwinModel, q: Floats, u: Floats, activation: Floats, work: Scratch) -> None:
     """Everything that acts on the skeleton but the shoulders' torques: see `Scratch`."""
     torque = work.torque
-    place(model, q, u, work.motion)
+    place(model, q, u, work.motion, work.bias)
     for i in range(len(torque)):
         torque[i] = 0.0
     paths, muscles = model.paths, model.muscles
     for m in range(len(muscles)):
         dimension, i, j, k = paths[m, 0], paths[m, 2], paths[m, 3], paths[m, 4]
-        length, by_x, by_y, by_z = path_geometry(model.path, paths[m, 5], dimension, paths[m, 1], q[i], q[j], q[k])
+        length, by_x, by_y, by_z = path_geometry(model.path, paths[m, 1], dimension, q[i], q[j], q[k])
         force = tendon_force(
             length, by_x * u[i] + by_y * u[j] + by_z * u[k], activation[m], muscles[m, 0], muscles[m, 1],
             muscles[m, 2], muscles[m, 3], muscles[m, 4], muscles[m, 5], muscles[m, 6], muscles[m, 7],
@@ -147,139 +157,176 @@ def gather(model: TwinModel, q: Floats, u: Floats, activation: Floats, work: Scr
     _touch(model, work)
 
 
-@compiled
+@inlined
 def _touch(model: TwinModel, work: Scratch) -> None:
     """Forces of the floor on the feet."""
-    wrench, load, shapes, contact = work.wrench, work.load, model.sphere_shapes, model.contact
+    wrench, load, motion = work.wrench, work.load, work.motion
+    shapes, contact = model.sphere_shapes, model.contact
     wrench[:] = 0.0
     load[:] = 0.0
     for c in range(len(shapes)):
         b = model.spheres[c, 0]
-        m = work.motion[b]
-        x, y, z = _turned(m, shapes[c, 0], shapes[c, 1], shapes[c, 2])
-        depth = shapes[c, 3] - (m[13] + y)
+        x, y, z = _turned(b, motion, shapes[c, 0], shapes[c, 1], shapes[c, 2])
+        depth = shapes[c, 3] - (motion[b, 13] + y)
         # The contact point lies midway between the sphere's lowest point and the floor.
-        y = -0.5 * depth - m[13]
-        vx, vy, vz = _cross(m[9], m[10], m[11], x, y, z)
+        y = -0.5 * depth - motion[b, 13]
+        vx, vy, vz = _cross(motion[b, 9], motion[b, 10], motion[b, 11], x, y, z)
         fx, fy, fz = contact_force(
-            depth, -(m[16] + vy), m[15] + vx, m[17] + vz, shapes[c, 4], contact[0], contact[1], contact[2],
-            contact[3], contact[4],
+            depth, -(motion[b, 16] + vy), motion[b, 15] + vx, motion[b, 17] + vz, shapes[c, 4],
+            contact[0], contact[1], contact[2], contact[3], contact[4],
         )  # fmt: skip
         nx, ny, nz = _cross(x, y, z, fx, fy, fz)
-        w = wrench[b]
-        w[0] += nx
-        w[1] += ny
-        w[2] += nz
-        w[3] += fx
-        w[4] += fy
-        w[5] += fz
+        wrench[b, 0] += nx
+        wrench[b, 1] += ny
+        wrench[b, 2] += nz
+        wrench[b, 3] += fx
+        wrench[b, 4] += fy
+        wrench[b, 5] += fz
         load[model.spheres[c, 1]] += fy
 
 
-@compiled
-def accelerate(model: TwinModel, u: Floats, work: Scratch, udot: Floats) -> None:
+@inlined
+def accelerate(model: TwinModel, work: Scratch, udot: Floats) -> None:
     """Accelerations `[Q]` of the coordinates under what `gather` left in `work`."""
-    links = model.links
+    links, shapes, torque = model.links, model.shapes, work.torque
+    motion, bias, wrench, inertia, force, joint = (
+        work.motion, work.bias, work.wrench, work.inertia, work.force, work.joint
+    )  # fmt: skip
     for b in range(len(links)):
-        _isolate(links[b], model.shapes[b], u, work.motion, work.bias[b], work.wrench[b], work.inertia[b], work.force[b], b)
+        if shapes[b, 4] > 0.0:
+            _isolate(b, shapes, motion, wrench, inertia, force)
     for b in range(len(links) - 1, -1, -1):
+        drive = torque[links[b, 1]]
         if links[b, 2] == TRANSLATION:
-            _carry_slide(links[b], model.shapes[b, 3], work, b)
+            _carry_slide(b, links[b, 0], links[b, 3], shapes[b, 3], drive, inertia, force, joint)
         else:
-            _carry_hinge(links[b], work, b)
-    _release(model, work, udot)
+            _carry_hinge(b, links[b, 0], links[b, 4], links[b, 5], drive, motion, bias, inertia, force, joint)
+    _release(model, motion, bias, joint, work.acceleration, udot)
 
 
 @compiled
-def _isolate(
-    link: Floats, shape: Floats, u: Floats, motion: Floats, bias: Floats, wrench: Floats, inertia: Floats,
-    force: Floats, b: int,
-) -> None:  # fmt: skip
-    """Inertia and bias wrench of one link alone, about its joint centre, and its bias acceleration."""
-    m = motion[b]
-    wx, wy, wz = m[9], m[10], m[11]
-    if link[2] != TRANSLATION:
-        p = motion[link[0]]
-        rate = u[link[1]]
-        bias[0], bias[1], bias[2] = _cross(p[9], p[10], p[11], m[18] * rate, m[19] * rate, m[20] * rate)
-        if link[4] == 1:
-            x, y, z = _cross(p[9], p[10], p[11], m[21], m[22], m[23])
-            bias[3], bias[4], bias[5] = _cross(p[9], p[10], p[11], x, y, z)
-    mass = shape[4]
-    if mass == 0.0:
-        for i in range(21):
-            inertia[i] = 0.0
-        for i in range(6):
-            force[i] = -wrench[i]
-        return
-    cx, cy, cz = _turned(m, shape[5], shape[6], shape[7])
+def _isolate(b: int, shapes: Floats, motion: Floats, wrench: Floats, inertia: Floats, force: Floats) -> None:
+    """Inertia and bias wrench of one link alone, about its joint centre."""
+    mass = shapes[b, 4]
+    wx, wy, wz = motion[b, 9], motion[b, 10], motion[b, 11]
+    cx, cy, cz = _turned(b, motion, shapes[b, 5], shapes[b, 6], shapes[b, 7])
     # R I R^T, column by column of R I.
-    ax, ay, az = _turned(m, shape[8], shape[11], shape[12])
-    bx, by, bz = _turned(m, shape[11], shape[9], shape[13])
-    dx, dy, dz = _turned(m, shape[12], shape[13], shape[10])
-    jxx = ax * m[0] + bx * m[3] + dx * m[6] + mass * (cy * cy + cz * cz)
-    jxy = ax * m[1] + bx * m[4] + dx * m[7] - mass * cx * cy
-    jxz = ax * m[2] + bx * m[5] + dx * m[8] - mass * cx * cz
-    jyy = ay * m[1] + by * m[4] + dy * m[7] + mass * (cx * cx + cz * cz)
-    jyz = ay * m[2] + by * m[5] + dy * m[8] - mass * cy * cz
-    jzz = az * m[2] + bz * m[5] + dz * m[8] + mass * (cx * cx + cy * cy)
-    inertia[0], inertia[1], inertia[2], inertia[3], inertia[4], inertia[5] = jxx, jxy, jxz, jyy, jyz, jzz
-    inertia[6], inertia[7], inertia[8] = 0.0, -mass * cz, mass * cy
-    inertia[9], inertia[10], inertia[11] = mass * cz, 0.0, -mass * cx
-    inertia[12], inertia[13], inertia[14] = -mass * cy, mass * cx, 0.0
-    inertia[15], inertia[16], inertia[17], inertia[18], inertia[19], inertia[20] = mass, 0.0, 0.0, mass, 0.0, mass
+    ax, ay, az = _turned(b, motion, shapes[b, 8], shapes[b, 11], shapes[b, 12])
+    bx, by, bz = _turned(b, motion, shapes[b, 11], shapes[b, 9], shapes[b, 13])
+    dx, dy, dz = _turned(b, motion, shapes[b, 12], shapes[b, 13], shapes[b, 10])
+    jxx = ax * motion[b, 0] + bx * motion[b, 3] + dx * motion[b, 6] + mass * (cy * cy + cz * cz)
+    jxy = ax * motion[b, 1] + bx * motion[b, 4] + dx * motion[b, 7] - mass * cx * cy
+    jxz = ax * motion[b, 2] + bx * motion[b, 5] + dx * motion[b, 8] - mass * cx * cz
+    jyy = ay * motion[b, 1] + by * motion[b, 4] + dy * motion[b, 7] + mass * (cx * cx + cz * cz)
+    jyz = ay * motion[b, 2] + by * motion[b, 5] + dy * motion[b, 8] - mass * cy * cz
+    jzz = az * motion[b, 2] + bz * motion[b, 5] + dz * motion[b, 8] + mass * (cx * cx + cy * cy)
+    inertia[b, 0], inertia[b, 1], inertia[b, 2], inertia[b, 3], inertia[b, 4], inertia[b, 5] = (
+        jxx,
+        jxy,
+        jxz,
+        jyy,
+        jyz,
+        jzz,
+    )
+    inertia[b, 6], inertia[b, 7], inertia[b, 8] = 0.0, -mass * cz, mass * cy
+    inertia[b, 9], inertia[b, 10], inertia[b, 11] = mass * cz, 0.0, -mass * cx
+    inertia[b, 12], inertia[b, 13], inertia[b, 14] = -mass * cy, mass * cx, 0.0
+    inertia[b, 15], inertia[b, 16], inertia[b, 17], inertia[b, 18], inertia[b, 19], inertia[b, 20] = (
+        mass,
+        0.0,
+        0.0,
+        mass,
+        0.0,
+        mass,
+    )
     nx, ny, nz = _cross(
         wx, wy, wz,
         jxx * wx + jxy * wy + jxz * wz, jxy * wx + jyy * wy + jyz * wz, jxz * wx + jyz * wy + jzz * wz,
     )  # fmt: skip
     x, y, z = _cross(wx, wy, wz, cx, cy, cz)
     fx, fy, fz = _cross(wx, wy, wz, x, y, z)
-    force[0], force[1], force[2] = nx - wrench[0], ny - wrench[1], nz - wrench[2]
-    force[3], force[4], force[5] = mass * fx - wrench[3], mass * fy - wrench[4], mass * fz - wrench[5]
+    force[b, 0], force[b, 1], force[b, 2] = nx - wrench[b, 0], ny - wrench[b, 1], nz - wrench[b, 2]
+    force[b, 3], force[b, 4], force[b, 5] = mass * fx - wrench[b, 3], mass * fy - wrench[b, 4], mass * fz - wrench[b, 5]
 
 
 @compiled
-def _carry_slide(link: Floats, sense: float, work: Scratch, b: int) -> None:
+def _carry_slide(
+    b: int, parent: int, k: int, sense: float, torque: float, inertia: Floats, force: Floats, joint: Floats
+) -> None:
     """What a link that translates hands to its parent, which does not turn: mass and force alone."""
-    e, f, joint, k = work.inertia[b], work.force[b], work.joint[b], link[3]
     if k == 0:
-        x, y, z = e[15], e[16], e[17]
+        x, y, z = inertia[b, 15], inertia[b, 16], inertia[b, 17]
     elif k == 1:
-        x, y, z = e[16], e[18], e[19]
+        x, y, z = inertia[b, 16], inertia[b, 18], inertia[b, 19]
     else:
-        x, y, z = e[17], e[19], e[20]
+        x, y, z = inertia[b, 17], inertia[b, 19], inertia[b, 20]
     x, y, z = sense * x, sense * y, sense * z
-    inertia = e[15] if k == 0 else (e[18] if k == 1 else e[20])
-    drive = work.torque[link[1]] - sense * f[3 + k]
-    joint[3], joint[4], joint[5], joint[6], joint[7] = x, y, z, inertia, drive
-    if link[0] < 0:
+    carried = inertia[b, 15] if k == 0 else (inertia[b, 18] if k == 1 else inertia[b, 20])
+    drive = torque - sense * force[b, 3 + k]
+    joint[b, 3], joint[b, 4], joint[b, 5], joint[b, 6], joint[b, 7] = x, y, z, carried, drive
+    if parent < 0:
         return
-    to, g, d = work.inertia[link[0]], work.force[link[0]], 1.0 / inertia
-    to[15] += e[15] - x * x * d
-    to[16] += e[16] - x * y * d
-    to[17] += e[17] - x * z * d
-    to[18] += e[18] - y * y * d
-    to[19] += e[19] - y * z * d
-    to[20] += e[20] - z * z * d
-    g[3] += f[3] + x * drive * d
-    g[4] += f[4] + y * drive * d
-    g[5] += f[5] + z * drive * d
+    d = 1.0 / carried
+    inertia[parent, 15] = inertia[b, 15] - x * x * d
+    inertia[parent, 16] = inertia[b, 16] - x * y * d
+    inertia[parent, 17] = inertia[b, 17] - x * z * d
+    inertia[parent, 18] = inertia[b, 18] - y * y * d
+    inertia[parent, 19] = inertia[b, 19] - y * z * d
+    inertia[parent, 20] = inertia[b, 20] - z * z * d
+    force[parent, 3] = force[b, 3] + x * drive * d
+    force[parent, 4] = force[b, 4] + y * drive * d
+    force[parent, 5] = force[b, 5] + z * drive * d
 
 
 @compiled
-def _carry_hinge(link: Floats, work: Scratch, b: int) -> None:
+def _carry_hinge(
+    b: int, parent: int, shifted: int, alone: int, torque: float, motion: Floats, bias: Floats, inertia: Floats,
+    force: Floats, joint: Floats,
+) -> None:  # fmt: skip
     """What a link that turns hands to its parent: its articulated inertia and bias, seen from the parent's joint."""
-    e, f, m, c, joint = work.inertia[b], work.force[b], work.motion[b], work.bias[b], work.joint[b]
-    sx, sy, sz = m[18], m[19], m[20]
-    jxx, jxy, jxz, jyy, jyz, jzz = e[0], e[1], e[2], e[3], e[4], e[5]
-    hxx, hxy, hxz, hyx, hyy, hyz, hzx, hzy, hzz = e[6], e[7], e[8], e[9], e[10], e[11], e[12], e[13], e[14]
-    mxx, mxy, mxz, myy, myz, mzz = e[15], e[16], e[17], e[18], e[19], e[20]
+    sx, sy, sz = motion[b, 18], motion[b, 19], motion[b, 20]
+    jxx, jxy, jxz, jyy, jyz, jzz = (
+        inertia[b, 0],
+        inertia[b, 1],
+        inertia[b, 2],
+        inertia[b, 3],
+        inertia[b, 4],
+        inertia[b, 5],
+    )
+    hxx, hxy, hxz, hyx, hyy, hyz, hzx, hzy, hzz = (
+        inertia[b, 6],
+        inertia[b, 7],
+        inertia[b, 8],
+        inertia[b, 9],
+        inertia[b, 10],
+        inertia[b, 11],
+        inertia[b, 12],
+        inertia[b, 13],
+        inertia[b, 14],
+    )
+    mxx, mxy, mxz, myy, myz, mzz = (
+        inertia[b, 15],
+        inertia[b, 16],
+        inertia[b, 17],
+        inertia[b, 18],
+        inertia[b, 19],
+        inertia[b, 20],
+    )
     ux, uy, uz = jxx * sx + jxy * sy + jxz * sz, jxy * sx + jyy * sy + jyz * sz, jxz * sx + jyz * sy + jzz * sz
     vx, vy, vz = hxx * sx + hyx * sy + hzx * sz, hxy * sx + hyy * sy + hzy * sz, hxz * sx + hyz * sy + hzz * sz
-    inertia = sx * ux + sy * uy + sz * uz
-    drive = work.torque[link[1]] - (sx * f[0] + sy * f[1] + sz * f[2])
-    joint[0], joint[1], joint[2], joint[3], joint[4], joint[5], joint[6], joint[7] = ux, uy, uz, vx, vy, vz, inertia, drive
-    d = 1.0 / inertia
+    turned = sx * ux + sy * uy + sz * uz
+    drive = torque - (sx * force[b, 0] + sy * force[b, 1] + sz * force[b, 2])
+    joint[b, 0], joint[b, 1], joint[b, 2], joint[b, 3], joint[b, 4], joint[b, 5], joint[b, 6], joint[b, 7] = (
+        ux,
+        uy,
+        uz,
+        vx,
+        vy,
+        vz,
+        turned,
+        drive,
+    )
+    d = 1.0 / turned
     ax, ay, az, bx, by, bz = ux * d, uy * d, uz * d, vx * d, vy * d, vz * d
     jxx, jxy, jxz, jyy, jyz, jzz = (
         jxx - ux * ax, jxy - ux * ay, jxz - ux * az, jyy - uy * ay, jyz - uy * az, jzz - uz * az
@@ -290,23 +337,22 @@ def _carry_hinge(link: Floats, work: Scratch, b: int) -> None:
     mxx, mxy, mxz, myy, myz, mzz = (
         mxx - vx * bx, mxy - vx * by, mxz - vx * bz, myy - vy * by, myz - vy * bz, mzz - vz * bz
     )  # fmt: skip
-    cx, cy, cz = c[0], c[1], c[2]
-    nx = f[0] + jxx * cx + jxy * cy + jxz * cz + ax * drive
-    ny = f[1] + jxy * cx + jyy * cy + jyz * cz + ay * drive
-    nz = f[2] + jxz * cx + jyz * cy + jzz * cz + az * drive
-    fx = f[3] + hxx * cx + hyx * cy + hzx * cz + bx * drive
-    fy = f[4] + hxy * cx + hyy * cy + hzy * cz + by * drive
-    fz = f[5] + hxz * cx + hyz * cy + hzz * cz + bz * drive
-    to, g = work.inertia[link[0]], work.force[link[0]]
-    if link[4] == 1:
-        lx, ly, lz = c[3], c[4], c[5]
+    cx, cy, cz = bias[b, 0], bias[b, 1], bias[b, 2]
+    nx = force[b, 0] + jxx * cx + jxy * cy + jxz * cz + ax * drive
+    ny = force[b, 1] + jxy * cx + jyy * cy + jyz * cz + ay * drive
+    nz = force[b, 2] + jxz * cx + jyz * cy + jzz * cz + az * drive
+    fx = force[b, 3] + hxx * cx + hyx * cy + hzx * cz + bx * drive
+    fy = force[b, 4] + hxy * cx + hyy * cy + hzy * cz + by * drive
+    fz = force[b, 5] + hxz * cx + hyz * cy + hzz * cz + bz * drive
+    if shifted == 1:
+        lx, ly, lz = bias[b, 3], bias[b, 4], bias[b, 5]
         nx += hxx * lx + hxy * ly + hxz * lz
         ny += hyx * lx + hyy * ly + hyz * lz
         nz += hzx * lx + hzy * ly + hzz * lz
         fx += mxx * lx + mxy * ly + mxz * lz
         fy += mxy * lx + myy * ly + myz * lz
         fz += mxz * lx + myz * ly + mzz * lz
-        dx, dy, dz = m[21], m[22], m[23]
+        dx, dy, dz = motion[b, 21], motion[b, 22], motion[b, 23]
         x, y, z = _cross(dx, dy, dz, fx, fy, fz)
         nx, ny, nz = nx + x, ny + y, nz + z
         # G = H + [d] M; then J - H [d] + [d] G^T, with [d] the matrix of d x.
@@ -323,37 +369,66 @@ def _carry_hinge(link: Floats, work: Scratch, b: int) -> None:
         jyz += (hyy * dx - hyx * dy) + (dz * gzx - dx * gzz)
         jzz += (hzy * dx - hzx * dy) + (dx * gzy - dy * gzx)
         hxx, hxy, hxz, hyx, hyy, hyz, hzx, hzy, hzz = gxx, gxy, gxz, gyx, gyy, gyz, gzx, gzy, gzz
-    to[0] += jxx
-    to[1] += jxy
-    to[2] += jxz
-    to[3] += jyy
-    to[4] += jyz
-    to[5] += jzz
-    to[6] += hxx
-    to[7] += hxy
-    to[8] += hxz
-    to[9] += hyx
-    to[10] += hyy
-    to[11] += hyz
-    to[12] += hzx
-    to[13] += hzy
-    to[14] += hzz
-    to[15] += mxx
-    to[16] += mxy
-    to[17] += mxz
-    to[18] += myy
-    to[19] += myz
-    to[20] += mzz
-    g[0] += nx
-    g[1] += ny
-    g[2] += nz
-    g[3] += fx
-    g[4] += fy
-    g[5] += fz
+    if alone == 1:
+        inertia[parent, 0] = jxx
+        inertia[parent, 1] = jxy
+        inertia[parent, 2] = jxz
+        inertia[parent, 3] = jyy
+        inertia[parent, 4] = jyz
+        inertia[parent, 5] = jzz
+        inertia[parent, 6] = hxx
+        inertia[parent, 7] = hxy
+        inertia[parent, 8] = hxz
+        inertia[parent, 9] = hyx
+        inertia[parent, 10] = hyy
+        inertia[parent, 11] = hyz
+        inertia[parent, 12] = hzx
+        inertia[parent, 13] = hzy
+        inertia[parent, 14] = hzz
+        inertia[parent, 15] = mxx
+        inertia[parent, 16] = mxy
+        inertia[parent, 17] = mxz
+        inertia[parent, 18] = myy
+        inertia[parent, 19] = myz
+        inertia[parent, 20] = mzz
+        force[parent, 0] = nx
+        force[parent, 1] = ny
+        force[parent, 2] = nz
+        force[parent, 3] = fx
+        force[parent, 4] = fy
+        force[parent, 5] = fz
+    else:
+        inertia[parent, 0] += jxx
+        inertia[parent, 1] += jxy
+        inertia[parent, 2] += jxz
+        inertia[parent, 3] += jyy
+        inertia[parent, 4] += jyz
+        inertia[parent, 5] += jzz
+        inertia[parent, 6] += hxx
+        inertia[parent, 7] += hxy
+        inertia[parent, 8] += hxz
+        inertia[parent, 9] += hyx
+        inertia[parent, 10] += hyy
+        inertia[parent, 11] += hyz
+        inertia[parent, 12] += hzx
+        inertia[parent, 13] += hzy
+        inertia[parent, 14] += hzz
+        inertia[parent, 15] += mxx
+        inertia[parent, 16] += mxy
+        inertia[parent, 17] += mxz
+        inertia[parent, 18] += myy
+        inertia[parent, 19] += myz
+        inertia[parent, 20] += mzz
+        force[parent, 0] += nx
+        force[parent, 1] += ny
+        force[parent, 2] += nz
+        force[parent, 3] += fx
+        force[parent, 4] += fy
+        force[parent, 5] += fz
 
 
-@compiled
-def _release(model: TwinModel, work: Scratch, udot: Floats) -> None:
+@inlined
+def _release(model: TwinModel, motion: Floats, bias: Floats, joint: Floats, acceleration: Floats, udot: Floats) -> None:
     """From the ground outwards: every link's acceleration, and its coordinate's.
 
     The ground accelerates upwards at g, which is the same as gravity on every link.
@@ -361,27 +436,45 @@ def _release(model: TwinModel, work: Scratch, udot: Floats) -> None:
     links = model.links
     for b in range(len(links)):
         parent = links[b, 0]
-        a, joint, m, c = work.acceleration[b], work.joint[b], work.motion[b], work.bias[b]
         if links[b, 2] == TRANSLATION:
             for i in range(3):
-                a[i] = 0.0
-                a[3 + i] = work.acceleration[parent, 3 + i] if parent >= 0 else 0.0
+                acceleration[b, i] = 0.0
+                acceleration[b, 3 + i] = acceleration[parent, 3 + i] if parent >= 0 else 0.0
             if parent < 0:
-                a[4] = model.gravity
-            rate = (joint[7] - joint[3] * a[3] - joint[4] * a[4] - joint[5] * a[5]) / joint[6]
-            a[3 + links[b, 3]] += model.shapes[b, 3] * rate
+                acceleration[b, 4] = model.gravity
+            rate = (
+                joint[b, 7]
+                - joint[b, 3] * acceleration[b, 3]
+                - joint[b, 4] * acceleration[b, 4]
+                - joint[b, 5] * acceleration[b, 5]
+            ) / joint[b, 6]
+            acceleration[b, 3 + links[b, 3]] += model.shapes[b, 3] * rate
             udot[links[b, 1]] = rate
             continue
-        p = work.acceleration[parent]
-        alpha_x, alpha_y, alpha_z = p[0] + c[0], p[1] + c[1], p[2] + c[2]
-        ax, ay, az = p[3], p[4], p[5]
+        alpha_x, alpha_y, alpha_z = (
+            acceleration[parent, 0] + bias[b, 0],
+            acceleration[parent, 1] + bias[b, 1],
+            acceleration[parent, 2] + bias[b, 2],
+        )
+        ax, ay, az = acceleration[parent, 3], acceleration[parent, 4], acceleration[parent, 5]
         if links[b, 4] == 1:
-            x, y, z = _cross(p[0], p[1], p[2], m[21], m[22], m[23])
-            ax, ay, az = ax + x + c[3], ay + y + c[4], az + z + c[5]
+            x, y, z = _cross(
+                acceleration[parent, 0],
+                acceleration[parent, 1],
+                acceleration[parent, 2],
+                motion[b, 21],
+                motion[b, 22],
+                motion[b, 23],
+            )
+            ax, ay, az = ax + x + bias[b, 3], ay + y + bias[b, 4], az + z + bias[b, 5]
         rate = (
-            joint[7] - joint[0] * alpha_x - joint[1] * alpha_y - joint[2] * alpha_z
-            - joint[3] * ax - joint[4] * ay - joint[5] * az
-        ) / joint[6]  # fmt: skip
-        a[0], a[1], a[2] = alpha_x + m[18] * rate, alpha_y + m[19] * rate, alpha_z + m[20] * rate
-        a[3], a[4], a[5] = ax, ay, az
+            joint[b, 7] - joint[b, 0] * alpha_x - joint[b, 1] * alpha_y - joint[b, 2] * alpha_z
+            - joint[b, 3] * ax - joint[b, 4] * ay - joint[b, 5] * az
+        ) / joint[b, 6]  # fmt: skip
+        acceleration[b, 0], acceleration[b, 1], acceleration[b, 2] = (
+            alpha_x + motion[b, 18] * rate,
+            alpha_y + motion[b, 19] * rate,
+            alpha_z + motion[b, 20] * rate,
+        )
+        acceleration[b, 3], acceleration[b, 4], acceleration[b, 5] = ax, ay, az
         udot[links[b, 1]] = rate

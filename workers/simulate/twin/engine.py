@@ -49,9 +49,7 @@ class TwinWalk:
         self.model = pack(self.description)
         self._substeps = round(CONTROL_STEP_S / substep_s)
         self._work = scratch(self.model)
-        self._delays = delays(
-            CONTROL_STEP_S, parameters.neural_delay_scale, frontal=parameters.body_model == "3d"
-        )
+        self._delays = delays(CONTROL_STEP_S, parameters.neural_delay_scale, frontal=parameters.body_model == "3d")
         self._seed = seed
         self._noise = np.zeros((1, len(self.description.muscles)))
         self._start = self._stand()
@@ -65,7 +63,7 @@ class TwinWalk:
             for name, value in values.items():
                 target[names.index(name)] = value
         motion = self._work.motion
-        place(self.model, q, u, motion)
+        place(self.model, q, u, motion, self._work.bias)
         heights = [
             motion[link, HEIGHT] + motion[link, HEIGHT_OF_X] * x + motion[link, HEIGHT_OF_Y] * y
             + motion[link, HEIGHT_OF_Z] * z - radius
@@ -94,11 +92,11 @@ class TwinWalk:
         states = np.zeros((samples, 2 * coordinates + muscles))
         controls = np.zeros((samples, muscles + len(self.description.reflexes)))
         loads = np.zeros((samples, 2))
+        fallen_height = FALLEN_PELVIS_HEIGHT * float(self._start[0][self.model.height])
         code, step, rows, fault = walk(
             self.model, physical_gains(self.parameters.reflex_gains if gains is None else gains),
             *self._delays, self._noise, fresh_phases(), self._work, q, u, activation, steps, self._substeps,
-            CONTROL_STEP_S / self._substeps, STEPS_PER_SAMPLE, FALLEN_PELVIS_HEIGHT * float(self._start[0][self.model.height]),
-            MAX_SPEED, states, controls, loads,
+            CONTROL_STEP_S / self._substeps, STEPS_PER_SAMPLE, fallen_height, MAX_SPEED, states, controls, loads,
         )  # fmt: skip
         end, detail = self._verdict(code, step * CONTROL_STEP_S, fault, u)
         return Rollout(

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from farm.control.reflex import BASE_STIMULATION
-from workers.simulate.twin.compiled import compiled
+from workers.simulate.twin.compiled import compiled, inlined
 from workers.simulate.twin.dynamics import Scratch, accelerate, gather
 from workers.simulate.twin.forces import activation_rate
 from workers.simulate.twin.pack import Floats, Ints, TwinModel
@@ -29,20 +29,20 @@ def derivatives(
 ) -> None:  # fmt: skip
     """Accelerations `[Q]` and activation rates `[M]` under controls `[M + R]` (muscles, then shoulders)."""
     gather(model, q, u, activation, work)
-    _finish(model, u, activation, control, work, udot, adot)
+    _finish(model, activation, control, work, udot, adot)
 
 
-@compiled
-def _finish(model: TwinModel, u: Floats, activation: Floats, control: Floats, work: Scratch, udot: Floats, adot: Floats) -> None:
+@inlined
+def _finish(model: TwinModel, activation: Floats, control: Floats, work: Scratch, udot: Floats, adot: Floats) -> None:
     muscles = len(model.muscles)
     for r in range(len(model.reflexes)):
         work.torque[model.reflex_coordinates[r, 0]] += control[muscles + r] * model.reflexes[r, 4]
-    accelerate(model, u, work, udot)
+    accelerate(model, work, udot)
     for m in range(muscles):
         adot[m] = activation_rate(control[m], activation[m], model.muscles[m, 8], model.muscles[m, 9])
 
 
-@compiled
+@inlined
 def sense(model: TwinModel, q: Floats, u: Floats, work: Scratch, senses: Floats) -> None:
     """The controller's sense vector, `[24]` or in three dimensions `[29]`, from what `gather` left in `work`."""
     at = model.sense_coordinates
@@ -126,7 +126,7 @@ def walk(
         for k in range(substeps):
             if k > 0:
                 gather(model, q, u, activation, work)
-            _finish(model, u, activation, control if k > 0 else held, work, udot, adot)
+            _finish(model, activation, control if k > 0 else held, work, udot, adot)
             for i in range(coordinates):
                 u[i] += substep_s * udot[i]
                 q[i] += substep_s * u[i]

@@ -22,6 +22,7 @@ from workers.simulate.description import (
     JointCoordinate,
     ModelDescription,
 )
+from workers.simulate.paths import exponents
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,6 +32,9 @@ PASSIVE_SHAPE = 4.0
 
 MIN_NORMALISED_LENGTH = 0.2
 """Fibre length at which OpenSim lets the passive force vanish."""
+
+PATH_ORDERS = (6, 5, 4)
+"""Order of a path's polynomial of one, two, three coordinates as compiled in; lower ones are filled with zeros."""
 
 TRANSLATION, ROTATION = 0, 1
 """Kinds of links. Translations come first, between the ground and the pelvis."""
@@ -49,12 +53,12 @@ class TwinModel(NamedTuple):
     Few wide arrays instead of many narrow ones: every array of a tuple costs time at every call that passes it.
 
     Attributes:
-        links: `[L, 5]` parent link (-1 for the ground), coordinate, kind, axis (0, 1, 2 for x, y, z), and 1 where the
-            joint centre differs from the parent's.
+        links: `[L, 6]` parent link (-1 for the ground), coordinate, kind, axis (0, 1, 2 for x, y, z); 1 where the joint
+            centre differs from the parent's; 1 where the parent has no mass, and so no other child.
         shapes: `[L, 14]` joint centre from the parent's, parent axes (m); +-1, the sense of the axis; mass (kg; 0 for
             the inner links of a joint); mass centre from the own joint centre (m); inertia about the mass centre,
             xx yy zz xy xz yz (kg m^2).
-        paths: `[M, 6]` number of coordinates, order of the polynomial, three coordinates, first of its coefficients.
+        paths: `[M, 5]` number of coordinates, the first of its coefficients, up to three coordinates.
         path: `[K]` coefficients of x^i y^j z^k of all muscles, as Horner's scheme reads them: highest powers first.
         muscles: `[M, 10]` maximum isometric force (N); optimal fibre length, tendon slack length, constant width of
             the pennated fibre (m); maximum contraction speed (m/s); gain, offset, scale of the passive force
@@ -156,14 +160,16 @@ class _Chain:
         self.offsets.append((offset, sense))
         return len(self.links) - 1
 
+    def table(self) -> Ints:
+        rows = [(*link, int(link[0] not in self.rigid)) for link in self.links]
+        return np.array(rows)
+
     def shapes(self) -> Floats:
         rows = []
         for link, (offset, sense) in enumerate(self.offsets):
             part = self.rigid.get(link, _Rigid(0.0, np.zeros(3), np.zeros((3, 3))))
             i = part.inertia
-            rows.append(
-                (*offset, sense, part.mass, *part.center, i[0, 0], i[1, 1], i[2, 2], i[0, 1], i[0, 2], i[1, 2])
-            )
+            rows.append((*offset, sense, part.mass, *part.center, i[0, 0], i[1, 1], i[2, 2], i[0, 1], i[0, 2], i[1, 2]))
         return np.array(rows)
 
 
@@ -183,7 +189,7 @@ def pack(description: ModelDescription) -> TwinModel:
     material = description.material
     half_stiffness = 0.5 * material.stiffness_pa ** (2.0 / 3.0)
     return TwinModel(
-        links=np.array(chain.links),
+        links=chain.table(),
         shapes=chain.shapes(),
         paths=paths,
         path=path,
@@ -229,17 +235,23 @@ def pack(description: ModelDescription) -> TwinModel:
 
 def _paths(description: ModelDescription) -> tuple[Ints, Floats]:
     names = description.coordinate_names
-    rows = np.zeros((len(description.muscles), 6), dtype=np.int64)
+    rows = np.zeros((len(description.muscles), 5), dtype=np.int64)
     coefficients: list[float] = []
     for index, muscle in enumerate(description.muscles):
         dimension, order = len(muscle.path.coordinates), muscle.path.order
-        if dimension > 3:
-            raise ValueError(f"muscle {muscle.name!r}: the twin's paths have up to three coordinates, not {dimension}")
-        rows[index, 0], rows[index, 1], rows[index, 5] = dimension, order, len(coefficients)
+        if not (1 <= dimension <= len(PATH_ORDERS) and order <= PATH_ORDERS[dimension - 1]):
+            raise ValueError(
+                f"muscle {muscle.name!r}: the twin's paths have one to three coordinates and orders up to "
+                f"{PATH_ORDERS}, not {dimension} coordinates and order {order}"
+            )
+        rows[index, 0], rows[index, 1] = dimension, len(coefficients)
         for axis, name in enumerate(muscle.path.coordinates):
             rows[index, 2 + axis] = names.index(f"{name}_{muscle.side}")
-        # OpenSim's order is ascending in every power, the last variable's fastest: reversed it is descending.
-        coefficients += reversed(muscle.path.coefficients)
+        given = dict(zip(exponents(dimension, order), muscle.path.coefficients, strict=True))
+        # Exponents ascend, the last variable's fastest: reversed they are in Horner's order.
+        coefficients += [
+            given.get(powers, 0.0) for powers in reversed(exponents(dimension, PATH_ORDERS[dimension - 1]))
+        ]
     return rows, np.array(coefficients)
 
 

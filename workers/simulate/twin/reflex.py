@@ -113,10 +113,28 @@ def reflexes(arrived: Floats, gains: Floats, phases: Floats, stimulation: Floats
     _stimulate(phases[1], gains[1], arrived, left, right[0], alpha_l, target_l, both and not lead, stimulation[half:])
     if len(arrived) > FRONTAL:
         frontal = arrived[FRONTAL:]
-        _balance_sideways(phases[0], gains[0], frontal, 1.0, frontal[3], right[0], left[0], both and lead,
-                          stimulation[half - 2 : half])
-        _balance_sideways(phases[1], gains[1], frontal, -1.0, frontal[4], left[0], right[0], both and not lead,
-                          stimulation[2 * half - 2 :])
+        _balance_sideways(
+            phases[0],
+            gains[0],
+            frontal,
+            1.0,
+            frontal[3],
+            right[0],
+            left[0],
+            both and lead,
+            stimulation[half - 2 : half],
+        )
+        _balance_sideways(
+            phases[1],
+            gains[1],
+            frontal,
+            -1.0,
+            frontal[4],
+            left[0],
+            right[0],
+            both and not lead,
+            stimulation[2 * half - 2 :],
+        )
 
 
 @compiled
