@@ -7,6 +7,8 @@ prints that message alone and exits with 2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class GaitfarmError(Exception):
     """Base of every error that gaitfarm raises on purpose."""
@@ -42,6 +44,17 @@ class MissingDependencyError(UserError):
 
 class RejectedSample(GaitfarmError):
     """A gait that is not good enough. Expected: counted and kept in the catalogue with its reasons."""
+
+
+class DescriptionError(GaitfarmError):
+    """A model description that cannot be built: every fault, each with the name of the part."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n  ".join(("the model's description cannot be built:", *self.faults)))
+
+    def __reduce__(self) -> tuple[type[DescriptionError], tuple[tuple[str, ...]]]:
+        return type(self), (self.faults,)  # errors travel between processes; the default would pass the message
 
 
 class SimulationDiverged(GaitfarmError):

@@ -26,7 +26,7 @@ AGREEMENT_PERCENT = 1e-6
 """RMS over RMS. Measured: below 1e-11. A bound of 1%, as one would set two laboratories, misses faults of 5%."""
 
 NOTICED_PERCENT = 1e-3
-"""Of faults of 5%, the least seen is a foot's moment of inertia about its length: 0.01%, ten thousand times the above."""
+"""Of faults of 5%, the least seen is a foot's moment of inertia about its length: 0.01%, 10,000 times the above."""
 
 BODY_MODELS: tuple[BodyModel, ...] = ("planar", "3d")
 
