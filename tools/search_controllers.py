@@ -22,9 +22,9 @@ import cma
 import numpy as np
 import yaml
 
-from farm.control.reflex import GAIN_NAMES
+from farm.control.reflex import GAIN_NAMES, GAIN_NAMES_3D
 from farm.control.similarity import rescale_gains
-from farm.records import COORDINATES, GaitParameters
+from farm.records import BODY_PLANS, BodyModel, GaitParameters
 from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M, anatomy
 from farm.sampling.conditions import impair
 from workers.simulate.forward import Rollout, Walk
@@ -35,6 +35,11 @@ GENERIC = GaitParameters(stature_m=GENERIC_STATURE_M, mass_kg=GENERIC_MASS_KG)
 _GENERIC_LEG_M = anatomy(GENERIC).leg_length_m
 
 
+def gain_names(body_model: BodyModel) -> tuple[str, ...]:
+    """The gains that a candidate for this body has."""
+    return GAIN_NAMES_3D if body_model == "3d" else GAIN_NAMES
+
+
 def person(job: dict[str, Any], variant: dict[str, Any] | None = None, *, number: int = 0) -> GaitParameters:
     """One of the job's people, with the condition's effect on the muscles and without gains.
 
@@ -43,9 +48,14 @@ def person(job: dict[str, Any], variant: dict[str, Any] | None = None, *, number
     """
     fields = dict(variant or {})
     general_strength = fields.pop("strength", 1.0)
-    effect = impair(job.get("condition", "healthy"), job.get("severity", 0.0), job.get("side", "none"))
+    body_model: BodyModel = job.get("body_model", "planar")
+    effect = impair(
+        job.get("condition", "healthy"), job.get("severity", 0.0), job.get("side", "none"), plan=BODY_PLANS[body_model]
+    )
     base = dataclasses.replace(
         GENERIC,
+        body_model=body_model,
+        tendon_length=np.zeros(0),
         sample_id=number,
         condition=job.get("condition", "healthy"),
         severity=job.get("severity", 0.0),
@@ -61,11 +71,12 @@ def person(job: dict[str, Any], variant: dict[str, Any] | None = None, *, number
 
 
 def with_gains(someone: GaitParameters, gains: np.ndarray) -> GaitParameters:
-    """The same person with candidate gains (`[37]` for both legs, or `[74]` right then left), scaled to their size."""
-    legs = gains.reshape(-1, len(GAIN_NAMES))
+    """The same person with candidate gains (`[G]` for both legs, or `[2 G]` right then left), scaled to their size."""
+    names = gain_names(someone.body_model)
+    legs = gains.reshape(-1, len(names))
     legs = legs if len(legs) == 2 else np.repeat(legs, 2, axis=0)
     legs = rescale_gains(legs, leg_length_ratio=anatomy(someone).leg_length_m / _GENERIC_LEG_M)
-    return dataclasses.replace(someone, reflex_gain_names=GAIN_NAMES, reflex_gains=legs)
+    return dataclasses.replace(someone, reflex_gain_names=names, reflex_gains=legs)
 
 
 _twins: dict[str, list[TwinWalk]] = {}
@@ -97,7 +108,7 @@ def evaluate(task: tuple[dict[str, Any], np.ndarray]) -> tuple[float, dict[str, 
     for number in range(count):
         duration_s = job.get("aim", {}).get("duration_s", Aim.duration_s)
         walked, speed = rollout(job, gains, number, duration_s)
-        _, terms = cost(walked, COORDINATES, Aim(speed_m_s=speed, **job.get("aim", {})))
+        _, terms = cost(walked, BODY_PLANS[job.get("body_model", "planar")], Aim(speed_m_s=speed, **job.get("aim", {})))
         for name, part in terms.items():
             total[name] = total.get(name, 0.0) + part / count
         if walked.end != "completed":
@@ -108,17 +119,17 @@ def evaluate(task: tuple[dict[str, Any], np.ndarray]) -> tuple[float, dict[str, 
 
 
 def start_gains(job: dict[str, Any], out: Path) -> np.ndarray:
+    """Gains to start from: a mapping by name, or an earlier job's best, whose missing gains `also` gives."""
+    names = gain_names(job.get("body_model", "planar"))
     source = job["start"]
     if isinstance(source, str):
         found = json.loads((out / f"{source}.json").read_text())
-        gains = np.array(found["gains"])
+        given, legs = tuple(found["gain_names"]), np.array(found["gains"]).reshape(-1, len(found["gain_names"]))
     else:
-        gains = np.array([source[name] for name in GAIN_NAMES])
-    if len(gains) == 2 * len(GAIN_NAMES) and not job.get("asymmetric"):
-        gains = gains[: len(GAIN_NAMES)]
-    if job.get("asymmetric") and len(gains) == len(GAIN_NAMES):
-        gains = np.concatenate([gains, gains])
-    return gains
+        given, legs = tuple(source), np.array([list(source.values())])
+    table = [dict(zip(given, leg.tolist(), strict=True)) | job.get("also", {}) for leg in legs]
+    table = [table[0], table[-1]] if job.get("asymmetric") else table[:1]
+    return np.array([[leg[name] for name in names] for leg in table]).ravel()
 
 
 def main() -> None:
@@ -166,7 +177,7 @@ def search(name: str, job: dict[str, Any], out: Path, pool: Any) -> None:
         if scored[i][0] < best["cost"]:
             best = {
                 "name": name, "cost": scored[i][0], "terms": scored[i][1], "gains": list(map(float, candidates[i])),
-                "job": job, "gain_names": GAIN_NAMES,
+                "job": job, "gain_names": gain_names(job.get("body_model", "planar")),
             }  # fmt: skip
         best |= {"generation": generation, "done": False}
         result.write_text(json.dumps(best, indent=1))

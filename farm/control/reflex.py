@@ -152,9 +152,7 @@ class LegGains:
 class DelayLine:
     """A ring of past sense vectors, each sense read back at its own delay (linear between steps)."""
 
-    def __init__(
-        self, control_step_s: float, delay_scale: float = 1.0, *, senses: tuple[str, ...] = SENSES
-    ) -> None:
+    def __init__(self, control_step_s: float, delay_scale: float = 1.0, *, senses: tuple[str, ...] = SENSES) -> None:
         lags = np.array([_DELAYS[_base(name)] for name in senses]) * delay_scale / control_step_s
         self._whole = np.floor(lags).astype(int)
         self._part = lags - self._whole
@@ -344,8 +342,10 @@ def _balance_sideways(
     # A body that moves outwards needs its foot further out (Song & Geyer 2015).
     error = alpha - (g["c0_f"] - g["cv_f"] * velocity - roll)
     lean = roll - g["theta_tgt_f"]
-    abductors = carried * _pos(-g["HAB_3_PG"] * lean - g["HAB_3_DG"] * roll_rate) + w_swing * _pos(g["HAB_6_PG"] * error)
-    adductors = carried * _pos(g["HAD_3_PG"] * lean + g["HAD_3_DG"] * roll_rate) + w_swing * _pos(-g["HAD_6_PG"] * error)
+    abductors = carried * _pos(-g["HAB_3_PG"] * lean - g["HAB_3_DG"] * roll_rate)
+    abductors += w_swing * _pos(g["HAB_6_PG"] * error)
+    adductors = carried * _pos(g["HAD_3_PG"] * lean + g["HAD_3_DG"] * roll_rate)
+    adductors += w_swing * _pos(-g["HAD_6_PG"] * error)
     return [_within(abductors), _within(adductors)]
 
 

@@ -16,8 +16,17 @@ from numpy.typing import NDArray
 from farm.control.reflex import GAIN_NAMES_3D
 
 _RATE_GAINS = frozenset(
-    {"HFL_3_DG", "HFL_6_DG", "GLU_3_DG", "GLU_6_DG", "RF_8_DG_knee", "BFSH_7_DG_alpha", "BFSH_8_DG",
-     "HAB_3_DG", "HAD_3_DG"}
+    {
+        "HFL_3_DG",
+        "HFL_6_DG",
+        "GLU_3_DG",
+        "GLU_6_DG",
+        "RF_8_DG_knee",
+        "BFSH_7_DG_alpha",
+        "BFSH_8_DG",
+        "HAB_3_DG",
+        "HAD_3_DG",
+    }
 )
 _SPEED_GAINS = frozenset({"cv", "cv_f"})
 

@@ -179,7 +179,8 @@ _TRANSLATIONS = frozenset({"pelvis_tx", "pelvis_ty", "pelvis_tz"})
 _RANGES: Mapping[str, tuple[float, float]] = {
     "pelvis_tilt": (-1.57, 1.57), "pelvis_list": (-1.57, 1.57), "pelvis_rotation": (-3.14, 3.14),
     "pelvis_tx": (-100.0, 1000.0), "pelvis_ty": (-1.0, 3.0), "pelvis_tz": (-100.0, 100.0),
-    "hip_flexion": (-0.70, 2.09), "hip_adduction": (-0.87, 0.52), "hip_rotation": (-0.87, 0.87), "knee_angle": (-2.44, 0.17), "ankle_angle": (-0.87, 0.70),
+    "hip_flexion": (-0.70, 2.09), "hip_adduction": (-0.87, 0.52), "hip_rotation": (-0.87, 0.87),
+    "knee_angle": (-2.44, 0.17), "ankle_angle": (-0.87, 0.70),
     "lumbar_extension": (-1.0, 0.5), "lumbar_bending": (-0.7, 0.7), "lumbar_rotation": (-0.9, 0.9),
     "arm_flex": (-1.57, 1.57), "elbow_flex": (0.0, 2.6),
 }  # fmt: skip
@@ -260,7 +261,7 @@ def describe(parameters: GaitParameters) -> ModelDescription:
 
 
 def _springs(parameters: GaitParameters, scale: float) -> tuple[CoordinateSpring, ...]:
-    """Passive tissue about the coordinates that the body plan has; `scale` is this person's moments over the generic."""
+    """Passive tissue about the coordinates that the body plan has; `scale` is this person's moments to the generic."""
     trunk = scale * parameters.trunk_stiffness
     lean = LUMBAR_REST_RAD - parameters.trunk_lean_rad
     springs = [
@@ -294,7 +295,8 @@ def _joints(body: Anatomy, plan: BodyPlan) -> tuple[Joint, ...]:
 
     pelvis = joint(
         "ground_pelvis", "pelvis",
-        {"pelvis_tilt": _Z, "pelvis_list": _X, "pelvis_rotation": _Y, "pelvis_tx": _X, "pelvis_ty": _Y, "pelvis_tz": _Z},
+        {"pelvis_tilt": _Z, "pelvis_list": _X, "pelvis_rotation": _Y,
+         "pelvis_tx": _X, "pelvis_ty": _Y, "pelvis_tz": _Z},
     )  # fmt: skip
     legs, arms = [], []
     for side, inwards, inwards_turn in (("r", _X, _Y), ("l", _MINUS_X, _MINUS_Y)):

@@ -89,8 +89,8 @@ def _add_bodies(model: osim.Model, description: ModelDescription) -> None:
 
 
 _TURN_ZXY = osim.Vec3(-math.pi / 2, 0.0, -math.pi / 2)
-"""Turns a joint's frames so that their x, y, z are the body's z, x, y: a GimbalJoint's body-fixed x-y-z sequence is then
-flexion about z, adduction or list about x, rotation about y, at half the cost of a CustomJoint."""
+"""Turns a joint's frames so that their x, y, z are the body's z, x, y: a GimbalJoint's body-fixed x-y-z sequence is
+then flexion about z, adduction or list about x, rotation about y, at half the cost of a CustomJoint."""
 
 
 def _joint(joint: Joint, parent: osim.PhysicalFrame, body: osim.Body, at_parent: Vec3, at_body: Vec3) -> osim.Joint:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from farm.config import SAMPLE_RATE_HZ
 from farm.control.reflex import CONTROL_STEP_S
 from farm.gait.norms import norm_band
-from farm.records import MUSCLES
+from farm.records import BodyPlan
 from workers.simulate.forward import Rollout
 
 SETTLED_AFTER_S = 2.0
@@ -42,11 +42,12 @@ class Aim:
     norm_weight: float = 0.5
 
 
-def cost(rollout: Rollout, names: tuple[str, ...], aim: Aim) -> tuple[float, dict[str, float]]:
-    """Cost of one rollout, lower is better, and its terms.
+def cost(rollout: Rollout, plan: BodyPlan, aim: Aim) -> tuple[float, dict[str, float]]:
+    """Cost of one rollout of a body of this plan, lower is better, and its terms.
 
     A fall costs more than any other fault together, and less the later it comes.
     """
+    names = plan.coordinates
     lasted = float(rollout.times_s[-1]) if len(rollout.times_s) else 0.0
     terms = {"fall": 100.0 * max(0.0, 1.0 - lasted / aim.duration_s) if rollout.end != "completed" else 0.0}
     if lasted < SETTLED_AFTER_S + 1.0:
@@ -58,7 +59,7 @@ def cost(rollout: Rollout, names: tuple[str, ...], aim: Aim) -> tuple[float, dic
     x = q[:, names.index("pelvis_tx")]
     speed = float(x[-1] - x[0]) / (lasted - SETTLED_AFTER_S)
     terms["speed"] = aim.speed_weight * max(0.0, abs(speed - aim.speed_m_s) - 0.02)
-    excitation = rollout.controls[settled][:, : len(MUSCLES)]
+    excitation = rollout.controls[settled][:, : len(plan.muscles)]
     terms["effort"] = aim.effort_weight * float(np.mean(excitation**2))
     terms["roughness"] = 2.0 * max(0.0, float(np.mean(np.abs(np.diff(excitation, axis=0)))) * SAMPLE_RATE_HZ - 1.5)
     terms["discomfort"] = _discomfort(q, names)
@@ -72,6 +73,8 @@ def cost(rollout: Rollout, names: tuple[str, ...], aim: Aim) -> tuple[float, dic
     if aim.norm_weight:
         terms["norm"] = aim.norm_weight * _norm_distance(q, loads, names)
     terms["rhythm"] = _arrhythmia(loads)
+    if "pelvis_tz" in names:
+        terms["sideways"] = _sideways(q, names)
     return sum(terms.values()), terms
 
 
@@ -85,6 +88,23 @@ def _discomfort(q: NDArray[np.float64], names: tuple[str, ...]) -> float:
         total += float(np.mean(np.maximum(knee + 0.02, 0.0))) * 60.0
         total += float(np.mean(np.maximum(ankle - 0.35, 0.0) + np.maximum(-0.6 - ankle, 0.0))) * 40.0
         total += float(np.mean(np.maximum(-0.45 - hip, 0.0) + np.maximum(hip - 0.9, 0.0))) * 40.0
+    return total
+
+
+def _sideways(q: NDArray[np.float64], names: tuple[str, ...]) -> float:
+    """What a straight walk has little of: drift and turning, a swaying trunk, hips far out of the sagittal plane."""
+
+    def beyond(name: str, least: float, most: float) -> float:
+        value = q[:, names.index(name)]
+        return float(np.mean(np.maximum(value - most, 0.0) + np.maximum(least - value, 0.0)))
+
+    z = q[:, names.index("pelvis_tz")]
+    drift = max(0.0, float(np.max(np.abs(z))) - 0.25)
+    roll = q[:, names.index("pelvis_list")] + q[:, names.index("lumbar_bending")]
+    total = 10.0 * drift + 15.0 * float(np.std(roll)) + 20.0 * beyond("pelvis_rotation", -0.12, 0.12)
+    for side in "rl":
+        total += 40.0 * beyond(f"hip_adduction_{side}", -0.20, 0.14)
+        total += 20.0 * beyond(f"hip_rotation_{side}", -0.15, 0.15)
     return total
 
 
