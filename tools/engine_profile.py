@@ -1,0 +1,161 @@
+"""Where OpenSim's time goes: the same person with parts removed, evaluated side by side.
+
+What a part costs is what the evaluation costs less without it. The variants take
+turns in one process, and the fastest of many short turns counts: on a machine that
+others use, too, that is the one which nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import opensim as osim
+
+from farm.control.reflex import CONTROL_STEP_S
+from farm.records import GaitParameters
+from workers.simulate.description import ModelDescription, Muscle, describe
+from workers.simulate.forward import INTEGRATION_STEP_S, Walk, farm_manager, initial_state
+from workers.simulate.model import build
+
+EVALUATIONS_A_TURN = 40
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One line of the profile: microseconds of CPU time, for each evaluation or each control step."""
+
+    part: str
+    us: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time goes.
+
+    Attributes:
+        evaluation: Parts of one `realizeAcceleration`; they add up to its whole.
+        control_step: Parts of one control step of a walk; they add up to its whole.
+    """
+
+    evaluation: tuple[Cost, ...]
+    control_step: tuple[Cost, ...]
+
+
+def profile(person: GaitParameters, *, turns: int, seconds: float) -> Profile:
+    """Measure one person's model: `turns` of each variant, and `seconds` of walking."""
+    whole = describe(person)
+    bare = dataclasses.replace(whole, muscles=(), spheres=(), limits=(), springs=(), reflexes=())
+    variants = {
+        "whole": whole,
+        "skeleton": bare,
+        "no contact": dataclasses.replace(whole, spheres=()),
+        "no passive": dataclasses.replace(whole, limits=(), springs=(), reflexes=()),
+        "no muscles": dataclasses.replace(whole, muscles=()),
+        "straight paths": dataclasses.replace(whole, muscles=tuple(_straightened(m) for m in whole.muscles)),
+    }
+    cost = evaluation_us({name: _evaluator(variant, person) for name, variant in variants.items()}, turns=turns)
+    parts = {
+        "skeleton": cost["skeleton"],
+        "passive joints, torques": cost["whole"] - cost["no passive"],
+        "contact": cost["whole"] - cost["no contact"],
+        "muscles": cost["straight paths"] - cost["no muscles"],
+        "path polynomials": cost["whole"] - cost["straight paths"],
+    }
+    # What parts cost only together (a force subsystem that has anything to add up at all).
+    parts["together"] = cost["whole"] - sum(parts.values())
+    return Profile(
+        evaluation=tuple(Cost(name, us) for name, us in parts.items()),
+        control_step=_control_step(person, cost["whole"], seconds),
+    )
+
+
+def evaluation_us(evaluators: dict[str, Callable[[], None]], *, turns: int) -> dict[str, float]:
+    """Microseconds of each evaluator, taking turns; the fastest turn of each."""
+    fastest = dict.fromkeys(evaluators, np.inf)
+    for _ in range(turns):
+        for name, evaluate in evaluators.items():
+            start = time.process_time()
+            for _ in range(EVALUATIONS_A_TURN):
+                evaluate()
+            fastest[name] = min(fastest[name], (time.process_time() - start) / EVALUATIONS_A_TURN)
+    return {name: seconds * 1e6 for name, seconds in fastest.items()}
+
+
+def peer_evaluation_us(model_path: Path, *, turns: int) -> float:
+    """Microseconds of one evaluation of the public model."""
+    from peer_walk import PeerWalk
+
+    peer = PeerWalk(model_path)
+    return evaluation_us({"peer": _again(peer.model, peer.state)}, turns=turns)["peer"]
+
+
+def _evaluator(description: ModelDescription, person: GaitParameters) -> Callable[[], None]:
+    model = build(description)
+    state = model.initSystem()
+    rest = next((s.rest_rad for s in description.springs if s.coordinate == "lumbar_extension"), 0.0)
+    pose, speeds = initial_state(person, rest)
+    coordinates = model.getCoordinateSet()
+    for name, value in pose.items():
+        coordinates.get(name).setValue(state, value, False)
+    for name, value in speeds.items():
+        coordinates.get(name).setSpeedValue(state, value)
+    return _again(model, state)
+
+
+def _again(model: osim.Model, state: osim.State) -> Callable[[], None]:
+    def evaluate() -> None:
+        state.updQ()  # says that positions have changed, so that everything is computed anew
+        model.realizeAcceleration(state)
+
+    return evaluate
+
+
+def _straightened(muscle: Muscle) -> Muscle:
+    """The muscle on a path that no coordinate changes: the least polynomial that OpenSim takes."""
+    dimension = len(muscle.path.coordinates)
+    coefficients = (muscle.path.coefficients[0], *(0.0 for _ in range(dimension)))
+    return dataclasses.replace(muscle, path=dataclasses.replace(muscle.path, order=1, coefficients=coefficients))
+
+
+class _Stopwatch:
+    """A manager that takes the time in and between its integrations."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self._left = time.process_time()
+        self.inside_s: list[float] = []
+        self.between_s: list[float] = []
+
+    def integrate(self, time_s: float) -> osim.State:
+        start = time.process_time()
+        self.between_s.append(start - self._left)
+        state = self._manager.integrate(time_s)
+        self._left = time.process_time()
+        self.inside_s.append(self._left - start)
+        return state
+
+
+def _control_step(person: GaitParameters, evaluation: float, seconds: float) -> tuple[Cost, ...]:
+    """Of the fastest tenth of a walk's control steps, as the evaluations are of the fastest turn."""
+    watches: list[_Stopwatch] = []
+
+    def watched(model: osim.Model, state: osim.State) -> _Stopwatch:
+        watches.append(_Stopwatch(farm_manager(model, state)))
+        return watches[-1]
+
+    Walk(person, seed=0, manager=watched).run(duration_s=seconds, budget_s=3600.0)
+    integration, between = (
+        float(np.percentile(spent, 10)) * 1e6 for spent in (watches[0].inside_s, watches[0].between_s)
+    )
+    evaluations = 2 * round(CONTROL_STEP_S / INTEGRATION_STEP_S)
+    return (
+        Cost(f"{evaluations} evaluations", evaluations * evaluation),
+        Cost("integrator", integration - evaluations * evaluation),
+        Cost("senses, control, records", between),
+    )
