@@ -42,7 +42,7 @@ from workers.ledger import Ledger
 from workers.messages import WorkOrder
 from workers.progress import RunProgress
 from workers.run import Deadlines, Run
-from workers.simulate.identity import model_sha256
+from workers.simulate.identity import model_sha256, twin_sha256
 from workers.staging import survey, sweep
 from workers.stop import stop_requests
 from workers.summary import RunSummary
@@ -133,6 +133,8 @@ def generate(
     if not probed.put_if_absent:
         console.print(f"warning: {probed.detail}", style="yellow", markup=False, highlight=False)
     sources = {"archive_sha256": archive_sha256(), "model_sha256": model_sha256()}
+    if campaign.engine == "twin":
+        sources["twin_sha256"] = twin_sha256()
     manifest = open_or_create(storage, campaign, sources=sources)
     state = progress(plan_of(campaign), committed_shards(storage))
     ledger = Ledger(state.left(), lambda plan: survey(storage, plan))

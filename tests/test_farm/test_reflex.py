@@ -14,15 +14,17 @@ from farm.control.archive import archive, nearest
 from farm.control.reflex import (
     BASE_STIMULATION,
     GAIN_NAMES,
+    GAIN_NAMES_3D,
     HIP_DELAY_S,
     LEG_SENSES,
     SENSES,
+    SENSES_3D,
     DelayLine,
     LegGains,
     ReflexController,
 )
 from farm.errors import CampaignError
-from farm.records import MUSCLE_GROUPS, MUSCLES
+from farm.records import MUSCLE_GROUPS, MUSCLES, SPATIAL
 
 STEP_S = 0.005
 # The published order of magnitude of every gain (normalised 1), and a second leg that differs.
@@ -107,10 +109,61 @@ def test_a_loaded_calf_calls_for_more_calf_and_only_in_stance() -> None:
 
 
 def test_gains_of_the_wrong_number_are_refused() -> None:
-    with pytest.raises(ValueError, match="37 finite reflex gains, got 3"):
+    with pytest.raises(ValueError, match="37 finite reflex gains, in three dimensions 46; got 3"):
         LegGains.from_normalised([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="finite"):
         LegGains.from_normalised([math.nan] * len(GAIN_NAMES))
+
+
+SPATIAL_GAINS = LegGains.from_normalised(np.ones(len(GAIN_NAMES_3D)))
+
+
+def sideways(**changes: float) -> dict[str, float]:
+    """Stimulations over the base of the four frontal muscles, by name, of somebody standing on the right leg."""
+    controller = ReflexController((SPATIAL_GAINS, SPATIAL_GAINS), STEP_S)
+    senses = np.zeros(len(SENSES_3D))
+    senses[: len(SENSES)] = standing
+    senses[SENSES.index("load_r")], senses[SENSES.index("load_l")] = 1.0, 0.0
+    for name, value in changes.items():
+        senses[SENSES_3D.index(name)] = value
+    for _ in range(10):
+        out = dict(zip(SPATIAL.muscles, controller.step(senses), strict=True))
+    return {name: out[name] - BASE_STIMULATION for name in out if name.startswith(("hip_abd", "hip_add"))}
+
+
+def test_a_trunk_that_falls_inwards_is_held_by_the_stance_legs_abductors() -> None:
+    target = SPATIAL_GAINS.values["theta_tgt_f"]
+    falling_in, falling_out = sideways(trunk_roll=-0.1), sideways(trunk_roll=target + 0.1)
+    assert falling_in["hip_abd_r"] > 0.1
+    assert falling_in["hip_add_r"] == pytest.approx(0.0)
+    assert falling_out["hip_add_r"] > 0.1
+    assert falling_out["hip_abd_r"] == pytest.approx(0.0)
+
+
+def test_a_body_that_moves_to_a_side_swings_its_leg_to_that_side() -> None:
+    """The left leg swings: moving left (negative) it abducts, moving right it adducts."""
+    left, right = sideways(lateral_velocity=-2.0), sideways(lateral_velocity=2.0)
+    assert left["hip_abd_l"] > right["hip_abd_l"]
+    assert right["hip_add_l"] > left["hip_add_l"]
+
+
+def test_the_frontal_plane_is_mirrored() -> None:
+    """Exchanging the legs and turning every sideways sense round exchanges the muscles."""
+    gains = [LegGains.from_normalised(np.linspace(a, b, len(GAIN_NAMES_3D))) for a, b in ((0.8, 1.2), (1.3, 0.7))]
+    one, mirrored = ReflexController((gains[0], gains[1]), STEP_S), ReflexController((gains[1], gains[0]), STEP_S)
+    rng = np.random.default_rng(4)
+    count = len(SPATIAL.muscle_groups)
+    for _ in range(200):
+        senses = np.concatenate([standing + rng.normal(0.0, 0.3, len(SENSES)), rng.normal(0.0, 0.3, 5)])
+        other = np.concatenate([exchanged(senses[: len(SENSES)]), -senses[24:27], senses[[28, 27]]])
+        ours, theirs = one.step(senses), mirrored.step(other)
+        assert ours[:count] == pytest.approx(theirs[count:])
+        assert ours[count:] == pytest.approx(theirs[:count])
+
+
+def test_legs_of_different_dimensions_are_refused() -> None:
+    with pytest.raises(ValueError, match="both legs need gains for the frontal plane, or neither"):
+        ReflexController((GAINS, SPATIAL_GAINS), STEP_S)
 
 
 def test_the_archive_offers_the_walker_that_is_most_like() -> None:

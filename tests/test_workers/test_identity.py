@@ -20,10 +20,17 @@ def test_every_source_is_there_and_counts(monkeypatch: pytest.MonkeyPatch) -> No
         assert identity.model_sha256() != whole, left_out
 
 
+def test_the_twin_has_an_identity_of_its_own() -> None:
+    assert len(identity.twin_sha256()) == 64
+    assert identity.twin_sha256() not in (identity.model_sha256(), identity._sha256(()))
+
+
 def test_everything_that_moves_the_body_is_a_source() -> None:
     """A new file of the OpenSim engine is either physics, and listed, or named here as what it is instead."""
     not_physics = {
         "__init__.py",
+        "agreement.py",
+        "checks.py",
         "engines.py",
         "export.py",
         "identity.py",
@@ -31,6 +38,7 @@ def test_everything_that_moves_the_body_is_a_source() -> None:
         "probe.py",
         "record.py",
         "score.py",
+        "urdf.py",
     }
     folder = Path(str(resources.files("workers.simulate")))
     found = {path.name for path in folder.glob("*.py")}

@@ -12,11 +12,23 @@ import pytest
 from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
-from farm.control.reflex import CONTROL_STEP_S, GAIN_NAMES, GAINS, SENSES, LegGains, ReflexController
-from farm.records import MUSCLES, GaitParameters
+from farm.control.reflex import (
+    BASE_STIMULATION,
+    CONTROL_STEP_S,
+    FRONTAL_GAINS,
+    GAIN_NAMES,
+    GAIN_NAMES_3D,
+    GAINS,
+    SENSES,
+    SENSES_3D,
+    LegGains,
+    ReflexController,
+)
+from farm.records import BODY_PLANS, BodyModel, GaitParameters
+from workers.simulate.agreement import body_states_rand
 from workers.simulate.description import ModelDescription, describe
 from workers.simulate.model import build, coordinate_order
-from workers.simulate.twin.dynamics import Scratch, gather, scratch
+from workers.simulate.twin.dynamics import Scratch, gather, place, scratch
 from workers.simulate.twin.engine import TwinWalk
 from workers.simulate.twin.forces import path_geometry
 from workers.simulate.twin.loop import derivatives
@@ -25,14 +37,14 @@ from workers.simulate.twin.reflex import delayed, delays, fresh_phases, physical
 
 Floats = NDArray[np.float64]
 STATES = 200
-Q, M = 14, len(MUSCLES)
 
 
-def person() -> GaitParameters:
+def person(body_model: BodyModel) -> GaitParameters:
     """Nobody's symmetric generic man: another sex and size, each muscle another strength and fibre."""
+    muscles = len(BODY_PLANS[body_model].muscles)
     return GaitParameters(
-        sex="female", stature_m=1.68, mass_kg=61.0, thigh_proportion=1.03, trunk_lean_rad=0.05,
-        strength=np.linspace(0.6, 1.2, M), fiber_length=np.linspace(0.9, 1.1, M),
+        body_model=body_model, sex="female", stature_m=1.68, mass_kg=61.0, thigh_proportion=1.03, trunk_lean_rad=0.05,
+        strength=np.linspace(0.6, 1.2, muscles), fiber_length=np.linspace(0.9, 1.1, muscles),
     )  # fmt: skip
 
 
@@ -46,15 +58,15 @@ class Case:
     control: Floats
     udot: Floats
     muscle_force: Floats
-    contact_force: Floats  # [C, 2] x, y
+    contact_force: Floats  # [C, 3]
     path_length: Floats
     moment_arm: dict[tuple[int, int], float]
     limit_force: Floats
 
 
-@pytest.fixture(scope="module")
-def description() -> ModelDescription:
-    return describe(person())
+@pytest.fixture(scope="module", params=["planar", "3d"])
+def description(request: pytest.FixtureRequest) -> ModelDescription:
+    return describe(person(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -80,17 +92,16 @@ def cases(description: ModelDescription) -> list[Case]:
     limits = [
         osim.CoordinateLimitForce.safeDownCast(forces.get(f"{limit.coordinate}_limit")) for limit in description.limits
     ]
-    rng = np.random.default_rng(1)
+    drawn = body_states_rand(description, np.random.default_rng(1), STATES)
     made = []
     for number in range(STATES):
-        q, u = rng.uniform(-1.0, 1.0, Q), rng.uniform(-6.0, 6.0, Q)
-        q[2] = rng.uniform(0.75, 1.0)
-        activation = rng.uniform(0.01, 1.0, M)
-        control = np.concatenate([rng.uniform(0.01, 1.0, M), rng.uniform(-1.0, 1.0, 2)])
+        q, u, activation, control = (
+            values[number] for values in (drawn.coordinates, drawn.speeds, drawn.activations, drawn.controls)
+        )
         y = state.updY()
-        for i in range(Q):
+        for i in range(len(q)):
             y.set(int(order[i]), q[i])
-            y.set(Q + int(order[i]), u[i])
+            y.set(len(q) + int(order[i]), u[i])
         for muscle, value in zip(muscles, activation.tolist(), strict=True):
             muscle.setActivation(state, value)
         vector = osim.Vector(len(control), 0.0)
@@ -112,9 +123,9 @@ def cases(description: ModelDescription) -> list[Case]:
                 u,
                 activation,
                 control,
-                udot=state.getYDot().to_numpy()[Q + order],
+                udot=state.getYDot().to_numpy()[len(q) + order],
                 muscle_force=np.array([muscle.getActuation(state) for muscle in muscles]),
-                contact_force=np.array([(record.get(0), record.get(1)) for record in records]),
+                contact_force=np.array([[record.get(k) for k in range(3)] for record in records]),
                 path_length=np.array([muscle.getLength(state) for muscle in muscles]),
                 moment_arm=arms,
                 limit_force=np.array([limit.calcLimitForce(state) for limit in limits]),
@@ -131,7 +142,7 @@ def only(twin: TwinModel, part: str) -> TwinModel:
         "muscles": {"muscles": twin.muscles * (np.arange(10) > 0)},
         "limits": {"limits": twin.limits * np.array([1.0, 1.0, 0.0, 0.0, 1.0])},
         "springs": {"springs": twin.springs * 0.0},
-        "contact": {"sphere_shapes": twin.sphere_shapes * np.array([1.0, 1.0, 1.0, 0.0])},
+        "contact": {"sphere_shapes": twin.sphere_shapes * np.array([1.0, 1.0, 1.0, 1.0, 0.0])},
     }
     for name, change in silent.items():
         if name != part:
@@ -148,17 +159,15 @@ def test_muscle_forces(cases: list[Case], twin: TwinModel, work: Scratch) -> Non
 def test_path_lengths_and_moment_arms(cases: list[Case], twin: TwinModel) -> None:
     compared = 0
     for case in cases:
-        for m in range(M):
-            dimension, order, i, j = twin.paths[m].tolist()
-            length, by_x, by_y = path_geometry(twin.path, m, dimension, order, case.q[i], case.q[j])
+        for m in range(len(twin.paths)):
+            dimension, start, *columns = twin.paths[m].tolist()
+            length, *slopes = path_geometry(twin.path, start, dimension, *case.q[columns])
             assert length == pytest.approx(case.path_length[m], rel=1e-12)
-            if (m, i) in case.moment_arm:
-                assert -by_x == pytest.approx(case.moment_arm[m, i], abs=1e-10)
-                compared += 1
-            if dimension == 2 and (m, j) in case.moment_arm:
-                assert -by_y == pytest.approx(case.moment_arm[m, j], abs=1e-10)
-                compared += 1
-    assert compared == 5 * 2 * 12
+            for column, slope in list(zip(columns, slopes, strict=True))[:dimension]:
+                if (m, column) in case.moment_arm:
+                    assert -slope == pytest.approx(case.moment_arm[m, column], abs=1e-10)
+                    compared += 1
+    assert compared == 5 * twin.paths[:, 0].sum()
 
 
 def test_contact_forces(cases: list[Case], twin: TwinModel, work: Scratch) -> None:
@@ -167,7 +176,7 @@ def test_contact_forces(cases: list[Case], twin: TwinModel, work: Scratch) -> No
         for side in range(2):
             mine = case.contact_force[twin.spheres[:, 1] == side]
             foot = twin.spheres[twin.spheres[:, 1] == side, 0][0]
-            np.testing.assert_allclose(work.wrench[foot, 1:], mine.sum(axis=0), rtol=1e-9, atol=1e-8)
+            np.testing.assert_allclose(work.wrench[foot, 3:], mine.sum(axis=0), rtol=1e-9, atol=1e-8)
             assert work.load[side] == pytest.approx(mine[:, 1].sum(), rel=1e-9, abs=1e-8)
 
 
@@ -179,7 +188,7 @@ def test_limit_forces(cases: list[Case], twin: TwinModel, work: Scratch) -> None
 
 
 def test_accelerations_under_everything_together(cases: list[Case], twin: TwinModel, work: Scratch) -> None:
-    udot, adot = np.zeros(Q), np.zeros(M)
+    udot, adot = np.zeros(len(twin.links)), np.zeros(len(twin.muscles))
     for case in cases:
         derivatives(twin, case.q, case.u, case.activation, case.control, work, udot, adot)
         assert np.max(np.abs(udot - case.udot)) < 1e-10 * np.max(np.abs(case.udot))
@@ -188,47 +197,98 @@ def test_accelerations_under_everything_together(cases: list[Case], twin: TwinMo
 def test_free_fall(twin: TwinModel, work: Scratch) -> None:
     """Far above the floor, straight joints at rest, no muscle: everything falls at g and nothing turns."""
     silent = only(twin, "nothing")
-    q, udot, adot = np.zeros(Q), np.zeros(Q), np.zeros(M)
-    q[2] = 5.0
-    derivatives(silent, q, np.zeros(Q), np.full(M, 0.5), np.zeros(M + 2), work, udot, adot)
-    expected = np.zeros(Q)
-    expected[2] = -GRAVITY_M_S2
+    q, udot, adot = np.zeros(len(twin.links)), np.zeros(len(twin.links)), np.zeros(len(twin.muscles))
+    q[twin.height] = 5.0
+    control = np.zeros(len(twin.muscles) + len(twin.reflexes))
+    derivatives(silent, q, np.zeros_like(q), np.full_like(adot, 0.5), control, work, udot, adot)
+    expected = np.zeros_like(q)
+    expected[twin.height] = -GRAVITY_M_S2
     np.testing.assert_allclose(udot, expected, atol=1e-9)
 
 
-def test_controller_steps_like_the_reflex_controller() -> None:
+def energy(twin: TwinModel, q: Floats, u: Floats, work: Scratch) -> float:
+    """Kinetic and potential energy (J) of the skeleton, from the links' own motion."""
+    place(twin, q, u, work.motion, work.bias)
+    total = 0.0
+    for shape, motion in zip(twin.shapes, work.motion, strict=True):
+        turn, spin = motion[:9].reshape(3, 3).T, motion[9:12]
+        arm = turn @ shape[5:8]
+        velocity = motion[15:18] + np.cross(spin, arm)
+        xx, yy, zz, xy, xz, yz = shape[8:]
+        inertia = turn @ np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) @ turn.T
+        total += 0.5 * shape[4] * velocity @ velocity + 0.5 * spin @ inertia @ spin
+        total += shape[4] * twin.gravity * (motion[13] + arm[1])
+    return total
+
+
+def test_a_passive_swing_conserves_energy(twin: TwinModel, work: Scratch) -> None:
+    """The whole body tumbles through the air for a second, no force but gravity: Runge-Kutta keeps its energy."""
+    silent = only(twin, "nothing")
+    rng = np.random.default_rng(3)
+    q, u = rng.uniform(-0.5, 0.5, len(twin.links)), rng.uniform(-2.0, 2.0, len(twin.links))
+    q[twin.height] = 20.0
+    muscles = np.full(len(twin.muscles), 0.5)
+    control, adot = np.zeros(len(twin.muscles) + len(twin.reflexes)), np.zeros(len(twin.muscles))
+
+    def rates(q: Floats, u: Floats) -> tuple[Floats, Floats]:
+        udot = np.zeros_like(u)
+        derivatives(silent, q, u, muscles, control, work, udot, adot)
+        return u, udot
+
+    before, step = energy(twin, q, u, work), 2e-3
+    for _ in range(500):
+        a = rates(q, u)
+        b = rates(q + 0.5 * step * a[0], u + 0.5 * step * a[1])
+        c = rates(q + 0.5 * step * b[0], u + 0.5 * step * b[1])
+        d = rates(q + step * c[0], u + step * c[1])
+        q = q + step / 6 * (a[0] + 2 * b[0] + 2 * c[0] + d[0])
+        u = u + step / 6 * (a[1] + 2 * b[1] + 2 * c[1] + d[1])
+    moved = energy(twin, q, u, work)
+    kinetic = abs(moved - before) / (0.5 * 9.0**2 * float(twin.shapes[:, 4].sum()))
+    assert kinetic < 1e-6, "energy drifted by more than a millionth of what the fall turned over"
+
+
+@pytest.mark.parametrize(("names", "senses_of"), [(GAIN_NAMES, SENSES), (GAIN_NAMES_3D, SENSES_3D)])
+def test_controller_steps_like_the_reflex_controller(names: tuple[str, ...], senses_of: tuple[str, ...]) -> None:
     """The senses are random walks that cross every threshold; the gains differ by leg; a delay is no whole step."""
     rng = np.random.default_rng(2)
-    gains = rng.uniform(-1.0, 3.0, (2, len(GAIN_NAMES)))
+    gains = rng.uniform(-1.0, 3.0, (2, len(names)))
     scale = 1.3
     truth = ReflexController(
         gains=(LegGains.from_normalised(gains[0]), LegGains.from_normalised(gains[1])),
         control_step_s=CONTROL_STEP_S, delay_scale=scale,
     )  # fmt: skip
-    whole, part = delays(CONTROL_STEP_S, scale)
+    frontal = names == GAIN_NAMES_3D
+    whole, part = delays(CONTROL_STEP_S, scale, frontal=frontal)
     assert np.any(part > 0.0)
-    ring, phases = np.zeros((int(whole.max()) + 2, len(SENSES))), fresh_phases()
-    arrived, stimulation, now = np.zeros(len(SENSES)), np.zeros(M), -1
+    ring, phases = np.zeros((int(whole.max()) + 2, len(senses_of))), fresh_phases()
+    arrived, now = np.zeros(len(senses_of)), -1
+    stimulation = np.zeros(len(BODY_PLANS["3d" if frontal else "planar"].muscles))
     seen = np.zeros((2, 5), dtype=bool)
-    level = rng.standard_normal(len(SENSES))
+    called = np.zeros(len(stimulation), dtype=bool)
+    level = rng.standard_normal(len(senses_of))
     for _ in range(4000):
-        level = 0.97 * level + 0.24 * rng.standard_normal(len(SENSES))
+        level = 0.97 * level + 0.24 * rng.standard_normal(len(senses_of))
         senses = level + 1.5
         senses[[4, 14]] -= 1.4  # loads cross the contact threshold
+        senses[len(SENSES) :] -= 1.5
         now = delayed(ring, now, whole, part, senses, arrived)
         reflexes(arrived, physical_gains(gains), phases, stimulation)
         np.testing.assert_allclose(stimulation, truth.step(senses), rtol=1e-13, atol=1e-13)
         seen |= phases > 0.0
+        called |= (stimulation > BASE_STIMULATION) & (stimulation < 1.0)
     assert seen.all(), "some phase of some leg was never entered"
+    assert called.all(), "some muscle was never called, or always fully"
 
 
 def test_gains_keep_their_names() -> None:
     """One gain at a time is moved: the twin reads it from the place at which the controller's table has it."""
-    normalised = np.zeros((2, len(GAIN_NAMES)))
-    for index, name in enumerate(GAIN_NAMES):
+    scales = GAINS | FRONTAL_GAINS
+    normalised = np.zeros((2, len(GAIN_NAMES_3D)))
+    for index, name in enumerate(GAIN_NAMES_3D):
         normalised[1, index] = 1.0
-        assert physical_gains(normalised)[1, index] == pytest.approx(sum(GAINS[name]))
-        assert physical_gains(normalised)[0, index] == pytest.approx(GAINS[name][1])
+        assert physical_gains(normalised)[1, index] == pytest.approx(sum(scales[name]))
+        assert physical_gains(normalised)[0, index] == pytest.approx(scales[name][1])
         normalised[1, index] = 0.0
 
 
@@ -276,7 +336,7 @@ def test_one_second_of_walking_stays_close_to_opensim() -> None:
 
 def test_a_walk_is_the_same_twice_and_gains_are_per_run() -> None:
     someone = dataclasses.replace(
-        person(), reflex_gain_names=GAIN_NAMES, reflex_gains=np.zeros((2, len(GAIN_NAMES))), motor_noise=0.1
+        person("planar"), reflex_gain_names=GAIN_NAMES, reflex_gains=np.zeros((2, len(GAIN_NAMES))), motor_noise=0.1
     )
     walk = TwinWalk(someone, seed=0)
     first = walk.run(duration_s=2.0)
@@ -284,11 +344,13 @@ def test_a_walk_is_the_same_twice_and_gains_are_per_run() -> None:
     again = walk.run(duration_s=2.0)
     assert not np.array_equal(first.controls[: len(other.controls)], other.controls[: len(first.controls)])
     assert np.array_equal(first.states, again.states)
-    assert np.array_equal(first.states[:, :Q], first.coordinates)
+    assert np.array_equal(first.states[:, : first.coordinates.shape[1]], first.coordinates)
 
 
 def test_falling_and_diverging_end_with_a_name() -> None:
-    someone = dataclasses.replace(person(), reflex_gain_names=GAIN_NAMES, reflex_gains=np.zeros((2, len(GAIN_NAMES))))
+    someone = dataclasses.replace(
+        person("planar"), reflex_gain_names=GAIN_NAMES, reflex_gains=np.zeros((2, len(GAIN_NAMES)))
+    )
     fallen = TwinWalk(someone, seed=0).run(duration_s=5.0)
     assert fallen.end == "fell"
     assert "the pelvis dropped below 68% of its height" in fallen.detail
@@ -297,9 +359,18 @@ def test_falling_and_diverging_end_with_a_name() -> None:
     assert walk.run(duration_s=5.0).end == "diverged"
 
 
-def test_a_joint_that_the_twin_does_not_know_is_refused(description: ModelDescription) -> None:
+@pytest.mark.parametrize(
+    ("axis", "kind", "words"),
+    [
+        ((0.0, 0.6, 0.8), "rotation", "joint 'knee_r': the twin's axes are x, y or z"),
+        ((1.0, 0.0, 0.0), "translation", "joint 'knee_r': the twin translates only between ground and pelvis"),
+    ],
+)
+def test_a_joint_that_the_twin_does_not_know_is_refused(
+    description: ModelDescription, axis: tuple[float, float, float], kind: str, words: str
+) -> None:
     knee = next(joint for joint in description.joints if joint.name == "knee_r")
-    odd = dataclasses.replace(knee, coordinates=(dataclasses.replace(knee.coordinates[0], axis=(1.0, 0.0, 0.0)),))
+    odd = dataclasses.replace(knee, coordinates=(dataclasses.replace(knee.coordinates[0], axis=axis, kind=kind),))
     joints = tuple(odd if joint is knee else joint for joint in description.joints)
-    with pytest.raises(ValueError, match="joint 'knee_r': the planar twin knows"):
+    with pytest.raises(ValueError, match=words):
         pack(dataclasses.replace(description, joints=joints))

@@ -206,7 +206,7 @@ ANKLE_DAMPING_NM_S_RAD = 0.6
 """Passive viscosity of the ankle (0.2-1 N m s/rad, Weiss, Kearney & Hunter 1986). Without it the light foot of a leg in
 swing, held by a position reflex that comes 20 ms late, trembles at 7 Hz."""
 
-HIP_ROTATION_STIFFNESS_NM_RAD, HIP_ROTATION_DAMPING_NM_S_RAD = 40.0, 2.0
+HIP_ROTATION_STIFFNESS_NM_RAD, HIP_ROTATION_DAMPING_NM_S_RAD = 120.0, 6.0
 """Capsule and small rotators together, which no muscle group of ours stands for: with it a loaded foot keeps its
 direction while the pelvis turns over it. A design choice, some times the passive hip alone."""
 

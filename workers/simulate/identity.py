@@ -21,10 +21,23 @@ SOURCES: tuple[tuple[str, str], ...] = (
 )
 
 
+TWIN = "workers.simulate.twin"
+
+
 def model_sha256() -> str:
     """Hash of the files in `SOURCES`, names included."""
+    return _sha256(SOURCES)
+
+
+def twin_sha256() -> str:
+    """Hash of every file of the compiled twin: what a gait depends on besides the model where the twin made it."""
+    names = sorted(file.name for file in resources.files(TWIN).iterdir() if file.name.endswith(".py"))
+    return _sha256(tuple((TWIN, name) for name in names))
+
+
+def _sha256(sources: tuple[tuple[str, str], ...]) -> str:
     digest = hashlib.sha256()
-    for package, name in SOURCES:
+    for package, name in sources:
         digest.update(f"{package}/{name}\0".encode())
         digest.update((resources.files(package) / name).read_bytes())
     return digest.hexdigest()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from farm.axes import GRAVITY_M_S2
 from farm.records import GaitParameters
 from farm.sampling.anatomy import Vec3
+from workers.simulate.checks import check
 from workers.simulate.description import (
     ACTIVATION_TIME_S,
     DEACTIVATION_TIME_S,
@@ -45,7 +46,12 @@ def opensim_model(parameters: GaitParameters) -> osim.Model:
 
 
 def build(description: ModelDescription, *, name: str = "gaitfarm") -> osim.Model:
-    """Build a description; actuators are ordered muscles first, then torque reflexes."""
+    """Build a description; actuators are ordered muscles first, then torque reflexes.
+
+    Raises:
+        DescriptionError: What cannot be built, every fault with its part.
+    """
+    check(description)
     osim.Logger.setLevelString("off")  # it would print at every integrate
     model = osim.Model()
     model.setName(name)

@@ -23,6 +23,9 @@ from workers.simulate.forward import Rollout
 SETTLED_AFTER_S = 2.0
 """Start-up that is not judged, where the walk lasts longer."""
 
+START_S = 4.0
+"""Progress of somebody who falls counts for so long; later on, lasting longer is all that counts."""
+
 CONTACT_LOAD = 0.05
 
 
@@ -49,11 +52,17 @@ def cost(rollout: Rollout, plan: BodyPlan, aim: Aim) -> tuple[float, dict[str, f
     """
     names = plan.coordinates
     lasted = float(rollout.times_s[-1]) if len(rollout.times_s) else 0.0
-    terms = {"fall": 100.0 * max(0.0, 1.0 - lasted / aim.duration_s) if rollout.end != "completed" else 0.0}
-    if lasted < SETTLED_AFTER_S + 1.0:
+    if rollout.end != "completed" or lasted < SETTLED_AFTER_S + 1.0:
+        # Style is not judged before somebody walks: its terms would make it dear to fall a little later.
         travelled = float(rollout.coordinates[-1, names.index("pelvis_tx")]) if lasted else 0.0
-        terms["start"] = 40.0 - 5.0 * min(travelled, aim.speed_m_s * lasted)
+        terms = {
+            "fall": 100.0 * max(0.0, 1.0 - lasted / aim.duration_s),
+            "start": 40.0 - 5.0 * max(0.0, min(travelled, aim.speed_m_s * min(lasted, START_S))),
+        }
+        if "pelvis_tz" in names and lasted:
+            terms["sideways"] = min(_sideways(rollout.coordinates, names), 10.0)
         return sum(terms.values()), terms
+    terms = {}
     settled = rollout.times_s >= SETTLED_AFTER_S
     q = rollout.coordinates[settled]
     x = q[:, names.index("pelvis_tx")]

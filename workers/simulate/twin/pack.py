@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
 from farm.control.reflex import CONTROL_STEP_S
+from workers.simulate.checks import check
 from workers.simulate.description import (
     ACTIVATION_TIME_S,
     DEACTIVATION_TIME_S,
@@ -181,8 +182,10 @@ def pack(description: ModelDescription) -> TwinModel:
     """The description as arrays.
 
     Raises:
+        DescriptionError: What cannot be built, every fault with its part.
         ValueError: Naming a joint or muscle that the twin does not know.
     """
+    check(description)
     names = description.coordinate_names
     chain = _Chain(description)
     paths, path = _paths(description)
