@@ -16,7 +16,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from farm.errors import CampaignError
-from farm.records import Side
+from farm.records import BodyModel, Side
 from farm.sampling.conditions import CONDITIONS
 
 SHIPPED_CAMPAIGNS = ("demo", "healthy", "conditions")
@@ -194,6 +194,7 @@ class Campaign(Frozen):
     seed: int = Field(1, ge=0, lt=2**63)
     samples: int = Field(ge=1, le=100_000_000)
     gaits_per_shard: int = Field(8, ge=1, le=4096)
+    body_model: BodyModel = Field("planar", description="sagittal plane, or three dimensions")
     engine: Engine = Field("opensim", description="what integrates the walks; see `simulation.recheck_fraction`")
     population: Population = Population()
     conditions: tuple[ConditionShare, ...] = Field((ConditionShare(condition="healthy"),), min_length=1)

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from search_controllers import person, with_gains
 
 from farm.config import QualityLimits
-from farm.control.reflex import GAIN_NAMES
+from farm.control.reflex import gain_names
 from farm.gait.labels import gait_labels
 from farm.gait.quality import judge
 from farm.sampling.anatomy import anatomy
@@ -46,7 +46,7 @@ def confirm(path: Path) -> tuple[dict[str, Any] | None, str]:
     speed = labels.values["gait_speed"]
     if not quality.accepted:
         return None, f"{path.stem}: " + "; ".join(f"{r}: {quality.details.get(r, '')}" for r in quality.reasons)
-    legs = parameters.reflex_gains
+    names, legs = gain_names(parameters.body_model), parameters.reflex_gains
     row = {
         "name": path.stem,
         "condition": job.get("condition", "healthy"),
@@ -57,7 +57,7 @@ def confirm(path: Path) -> tuple[dict[str, Any] | None, str]:
         "cost": round(found["cost"], 3),
     }
     for side, gains in zip("rl", legs, strict=True):
-        row |= {f"{name}_{side}": repr(round(float(value), 6)) for name, value in zip(GAIN_NAMES, gains, strict=True)}
+        row |= {f"{name}_{side}": repr(round(float(value), 6)) for name, value in zip(names, gains, strict=True)}
     step, price = labels.values["step_length"], labels.values["cost_of_transport"]
     return row, f"{path.stem}: {speed:.2f} m/s, step {step:.2f} m, cost of transport {price:.1f} J/kg/m"
 

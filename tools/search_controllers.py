@@ -22,7 +22,7 @@ import cma
 import numpy as np
 import yaml
 
-from farm.control.reflex import GAIN_NAMES, GAIN_NAMES_3D
+from farm.control.reflex import gain_names
 from farm.control.similarity import rescale_gains
 from farm.records import BODY_PLANS, BodyModel, GaitParameters
 from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M, anatomy
@@ -33,11 +33,6 @@ from workers.simulate.twin.engine import TwinWalk
 
 GENERIC = GaitParameters(stature_m=GENERIC_STATURE_M, mass_kg=GENERIC_MASS_KG)
 _GENERIC_LEG_M = anatomy(GENERIC).leg_length_m
-
-
-def gain_names(body_model: BodyModel) -> tuple[str, ...]:
-    """The gains that a candidate for this body has."""
-    return GAIN_NAMES_3D if body_model == "3d" else GAIN_NAMES
 
 
 def person(job: dict[str, Any], variant: dict[str, Any] | None = None, *, number: int = 0) -> GaitParameters:

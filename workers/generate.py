@@ -132,7 +132,7 @@ def generate(
     probed = storage.probe()
     if not probed.put_if_absent:
         console.print(f"warning: {probed.detail}", style="yellow", markup=False, highlight=False)
-    sources = {"archive_sha256": archive_sha256(), "model_sha256": model_sha256()}
+    sources = {"archive_sha256": archive_sha256(campaign.body_model), "model_sha256": model_sha256()}
     if campaign.engine == "twin":
         sources["twin_sha256"] = twin_sha256()
     manifest = open_or_create(storage, campaign, sources=sources)

@@ -19,11 +19,11 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.control.reflex import GAIN_NAMES
+from farm.control.reflex import gain_names
 from farm.errors import CampaignError
-from farm.records import Side
+from farm.records import BodyModel, Side
 
-_FILE = "archive.csv"
+_FILES: dict[BodyModel, str] = {"planar": "archive.csv", "3d": "archive_3d.csv"}
 
 SEVERITY_UNIT = 0.25
 """Severities that differ by this much count as far apart as speeds that differ by `SPEED_UNIT`."""
@@ -41,7 +41,7 @@ class ArchivedController:
         side: Side affected: "none", "right" or "both".
         leg_length_m: Of the body it was searched for.
         speed_m_s: Speed that this body walked at.
-        gains: `[2, 37]` normalised, right and left.
+        gains: `[2, G]` normalised, right and left.
         cost: What the search had reached.
     """
 
@@ -59,19 +59,20 @@ class ArchivedController:
         return self.gains[::-1].copy()
 
 
-def _text() -> str:
-    return (resources.files("farm.control") / _FILE).read_text("utf-8")
+def _text(body_model: BodyModel) -> str:
+    return (resources.files("farm.control") / _FILES[body_model]).read_text("utf-8")
 
 
-def archive_sha256() -> str:
-    """Identity of the archive, written into every dataset."""
-    return hashlib.sha256(_text().encode()).hexdigest()
+def archive_sha256(body_model: BodyModel = "planar") -> str:
+    """Identity of the archive that this body's controllers come from, written into every dataset."""
+    return hashlib.sha256(_text(body_model).encode()).hexdigest()
 
 
 @cache
-def archive() -> tuple[ArchivedController, ...]:
-    """All rows, in file order."""
-    rows = csv.DictReader(line for line in _text().splitlines() if not line.startswith("#"))
+def archive(body_model: BodyModel = "planar") -> tuple[ArchivedController, ...]:
+    """All rows for one body model, in file order."""
+    names = gain_names(body_model)
+    rows = csv.DictReader(line for line in _text(body_model).splitlines() if not line.startswith("#"))
     return tuple(
         ArchivedController(
             name=row["name"],
@@ -80,7 +81,7 @@ def archive() -> tuple[ArchivedController, ...]:
             side=row["side"],  # type: ignore[arg-type]
             leg_length_m=float(row["leg_length_m"]),
             speed_m_s=float(row["speed_m_s"]),
-            gains=np.array([[float(row[f"{name}_{side}"]) for name in GAIN_NAMES] for side in "rl"]),
+            gains=np.array([[float(row[f"{name}_{side}"]) for name in names] for side in "rl"]),
             cost=float(row["cost"]),
         )
         for row in rows
@@ -88,7 +89,14 @@ def archive() -> tuple[ArchivedController, ...]:
 
 
 def nearest(
-    condition: str, severity: float, side: Side, speed_m_s: float, leg_length_m: float, *, count: int = 1
+    condition: str,
+    severity: float,
+    side: Side,
+    speed_m_s: float,
+    leg_length_m: float,
+    *,
+    count: int = 1,
+    body_model: BodyModel = "planar",
 ) -> list[ArchivedController]:
     """The archived walkers most like the person asked for, nearest first.
 
@@ -99,11 +107,12 @@ def nearest(
         CampaignError: If the archive has no walker with this condition on such a side.
     """
     kind = "right" if side == "left" else side
-    rows = [row for row in archive() if row.condition == condition and row.side == kind]
+    rows = [row for row in archive(body_model) if row.condition == condition and row.side == kind]
     if not rows:
-        known = sorted({(row.condition, row.side) for row in archive()})
+        known = sorted({(row.condition, row.side) for row in archive(body_model)})
         raise CampaignError(
-            f"the controller archive has no walker for condition {condition!r} on side {side!r}; "
+            f"the controller archive has no walker for condition {condition!r} on side {side!r} "
+            f"in body model {body_model!r}; "
             f"it has {', '.join(f'{name} ({where})' for name, where in known)}"
         )
 

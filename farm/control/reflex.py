@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from farm.records import BodyModel
+
 DEG = math.pi / 180.0
 
 GAINS: dict[str, tuple[float, float]] = {
@@ -83,6 +85,12 @@ GAIN_NAMES: tuple[str, ...] = tuple(GAINS)
 GAIN_NAMES_3D: tuple[str, ...] = (*GAINS, *FRONTAL_GAINS)
 
 _SCALES = GAINS | FRONTAL_GAINS
+
+
+def gain_names(body_model: BodyModel) -> tuple[str, ...]:
+    """The gains that one leg of this body has."""
+    return GAIN_NAMES_3D if body_model == "3d" else GAIN_NAMES
+
 
 LEG_SENSES: tuple[str, ...] = (
     "load", "phi_hip", "phi_hip_rate", "phi_knee", "phi_knee_rate", "phi_ankle",

@@ -13,9 +13,9 @@ import numpy as np
 
 from farm.config import Campaign, ConditionShare, Population, load_campaign
 from farm.control.archive import ArchivedController, nearest
-from farm.control.reflex import GAIN_NAMES
+from farm.control.reflex import gain_names
 from farm.control.similarity import rescale_gains
-from farm.records import MUSCLE_GROUPS, GaitParameters, Sex, Side
+from farm.records import BODY_PLANS, GaitParameters, Sex, Side
 from farm.sampling.anatomy import GENERIC_HIP_HEIGHT_M, anatomy
 from farm.sampling.conditions import impair
 from farm.seeds import Stream, generator
@@ -46,7 +46,8 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     leg_length_m = anatomy(person).leg_length_m
     rng = generator(seed, Stream.CONTROLLER, sample_id)
     wanted = float(rng.uniform(*campaign.target_speed_m_s))
-    candidates = nearest(share.condition, severity, side, wanted, leg_length_m, count=SPEED_CANDIDATES)
+    candidates = nearest(share.condition, severity, side, wanted, leg_length_m, count=SPEED_CANDIDATES,
+                         body_model=campaign.body_model)  # fmt: skip
     # The nearest is likeliest; a farther one must not stand for a far severity, so only near ones compete.
     controller = candidates[min(int(rng.geometric(0.6)) - 1, len(candidates) - 1)]
     ratio = leg_length_m / controller.leg_length_m
@@ -54,11 +55,13 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     gains = rescale_gains(gains, leg_length_ratio=ratio)
     # Both legs of a symmetric walker vary together: a random limp is not health.
     spread = campaign.population.gain_sd * rng.standard_normal(gains.shape[1])
-    muscles = _muscles_rand(campaign.population, person, generator(seed, Stream.MUSCLES, sample_id))
+    groups = len(BODY_PLANS[campaign.body_model].muscle_groups)
+    muscles = _muscles_rand(campaign.population, person, groups, generator(seed, Stream.MUSCLES, sample_id))
     severity = _near(severity, controller, share)
-    impairment = impair(share.condition, severity, side)
+    impairment = impair(share.condition, severity, side, plan=BODY_PLANS[campaign.body_model])
     return GaitParameters(
         sample_id=sample_id,
+        body_model=campaign.body_model,
         condition=share.condition,
         severity=severity,
         side=side,
@@ -80,7 +83,7 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
         arm_swing=person.arm_swing,
         target_speed_m_s=controller.speed_m_s * math.sqrt(ratio),
         controller=controller.name,
-        reflex_gain_names=GAIN_NAMES,
+        reflex_gain_names=gain_names(campaign.body_model),
         reflex_gains=gains + spread,
     )
 
@@ -94,7 +97,8 @@ def load_drawable_campaign(name_or_path: str, *, samples: int | None = None, see
     campaign = load_campaign(name_or_path, samples=samples, seed=seed)
     for share in campaign.conditions:
         for side in share.sides:
-            nearest(share.condition, share.severity[0], side, campaign.target_speed_m_s[0], GENERIC_HIP_HEIGHT_M)
+            nearest(share.condition, share.severity[0], side, campaign.target_speed_m_s[0], GENERIC_HIP_HEIGHT_M,
+                    body_model=campaign.body_model)  # fmt: skip
     return campaign
 
 
@@ -140,11 +144,11 @@ def _body_rand(population: Population, rng: np.random.Generator, sample_id: int)
     )
 
 
-def _muscles_rand(population: Population, person: GaitParameters, rng: np.random.Generator) -> np.ndarray:
-    """Strength factors `[18]`: age, and each group's own scatter, alike on both sides."""
+def _muscles_rand(population: Population, person: GaitParameters, groups: int, rng: np.random.Generator) -> np.ndarray:
+    """Strength factors `[2 groups]`: age, and each group's own scatter, alike on both sides."""
     aged = np.clip((person.age_years - AGE_LOSS_FROM_A) / (AGE_LOSS_TO_A - AGE_LOSS_FROM_A), 0.0, 1.0)
-    groups = np.exp(population.strength_sd * np.clip(rng.standard_normal(len(MUSCLE_GROUPS)), -2.5, 2.5))
-    return np.tile(groups, 2) * (1.0 - AGE_LOSS * float(aged))
+    scatter = np.exp(population.strength_sd * np.clip(rng.standard_normal(groups), -2.5, 2.5))
+    return np.tile(scatter, 2) * (1.0 - AGE_LOSS * float(aged))
 
 
 def _truncated_normal_rand(rng: np.random.Generator, mean: float, sd: float, low: float, high: float) -> float:
