@@ -84,6 +84,7 @@ def cost(rollout: Rollout, plan: BodyPlan, aim: Aim) -> tuple[float, dict[str, f
     terms["rhythm"] = _arrhythmia(loads)
     if "pelvis_tz" in names:
         terms["sideways"] = _sideways(q, names)
+        terms["width"] = _width(q, loads, names)
     return sum(terms.values()), terms
 
 
@@ -114,6 +115,16 @@ def _sideways(q: NDArray[np.float64], names: tuple[str, ...]) -> float:
     for side in "rl":
         total += 40.0 * beyond(f"hip_adduction_{side}", -0.20, 0.14)
         total += 20.0 * beyond(f"hip_rotation_{side}", -0.15, 0.15)
+    return total
+
+
+def _width(q: NDArray[np.float64], loads: NDArray[np.float64], names: tuple[str, ...]) -> float:
+    """Loaded legs that slant outwards: at 0.01 rad inwards feet are some 0.15 m apart, as a person's are."""
+    total = 0.0
+    for side_index, (side, outwards) in enumerate((("r", 1.0), ("l", -1.0))):
+        inwards = q[:, names.index(f"hip_adduction_{side}")] + outwards * q[:, names.index("pelvis_list")]
+        loaded = loads[:, side_index] > 0.5
+        total += 80.0 * max(0.0, 0.01 - float(np.mean(inwards[loaded]))) if loaded.any() else 0.0
     return total
 
 
