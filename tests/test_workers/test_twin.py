@@ -29,7 +29,7 @@ from workers.simulate.agreement import body_states_rand
 from workers.simulate.description import ModelDescription, describe
 from workers.simulate.model import build, coordinate_order
 from workers.simulate.twin.dynamics import Scratch, gather, place, scratch
-from workers.simulate.twin.engine import TwinWalk
+from workers.simulate.twin.engine import TwinWalk, walk_batch
 from workers.simulate.twin.forces import path_geometry
 from workers.simulate.twin.loop import derivatives
 from workers.simulate.twin.pack import TwinModel, pack
@@ -345,6 +345,31 @@ def test_a_walk_is_the_same_twice_and_gains_are_per_run() -> None:
     assert not np.array_equal(first.controls[: len(other.controls)], other.controls[: len(first.controls)])
     assert np.array_equal(first.states, again.states)
     assert np.array_equal(first.states[:, : first.coordinates.shape[1]], first.coordinates)
+
+
+def test_a_batch_walks_as_each_alone() -> None:
+    """Also where one person walks on several threads at once, each time with other gains and with noise."""
+    rng = np.random.default_rng(6)
+    names = {"planar": GAIN_NAMES, "3d": GAIN_NAMES_3D}
+    people = [
+        TwinWalk(
+            dataclasses.replace(
+                person(model), motor_noise=0.1, reflex_gain_names=names[model],
+                reflex_gains=np.zeros((2, len(names[model]))),
+            ),
+            seed=0,
+        )
+        for model in BODY_PLANS
+    ]  # fmt: skip
+    walks = people * 4
+    gains = [rng.uniform(0.0, 1.5, walk.parameters.reflex_gains.shape) for walk in walks]
+    together = walk_batch(walks, duration_s=1.5, gains=gains, threads=3)
+    for walk, legs, rollout in zip(walks, gains, together, strict=True):
+        alone = walk.run(duration_s=1.5, gains=legs)
+        assert alone.end == rollout.end
+        assert np.array_equal(alone.states, rollout.states)
+    with pytest.raises(ValueError, match="2 walks and 1 sets of gains"):
+        walk_batch(people, duration_s=1.0, gains=gains[:1])
 
 
 def test_falling_and_diverging_end_with_a_name() -> None:

@@ -5,7 +5,11 @@ It searches and screens; what is recorded comes from OpenSim.
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -32,7 +36,7 @@ STEPS_PER_SAMPLE = round(1.0 / (SAMPLE_RATE_HZ * CONTROL_STEP_S))
 
 
 class TwinWalk:
-    """One person, ready to walk any number of times, with any gains.
+    """One person, ready to walk any number of times, with any gains, also from several threads at once.
 
     Args:
         parameters: Body, muscles and reflex gains.
@@ -48,10 +52,10 @@ class TwinWalk:
         self.description = describe(parameters)
         self.model = pack(self.description)
         self._substeps = round(CONTROL_STEP_S / substep_s)
-        self._work = scratch(self.model)
         self._delays = delays(CONTROL_STEP_S, parameters.neural_delay_scale, frontal=parameters.body_model == "3d")
         self._seed = seed
         self._noise = np.zeros((1, len(self.description.muscles)))
+        self._lock = threading.Lock()
         self._start = self._stand()
 
     def _stand(self) -> tuple[Floats, Floats]:
@@ -62,8 +66,9 @@ class TwinWalk:
         for values, target in ((pose, q), (speeds, u)):
             for name, value in values.items():
                 target[names.index(name)] = value
-        motion = self._work.motion
-        place(self.model, q, u, motion, self._work.bias)
+        work = scratch(self.model)
+        motion = work.motion
+        place(self.model, q, u, motion, work.bias)
         heights = [
             motion[link, HEIGHT] + motion[link, HEIGHT_OF_X] * x + motion[link, HEIGHT_OF_Y] * y
             + motion[link, HEIGHT_OF_Z] * z - radius
@@ -83,8 +88,7 @@ class TwinWalk:
         """
         began = time.monotonic()
         steps = round(duration_s / CONTROL_STEP_S)
-        if self.parameters.motor_noise and len(self._noise) != steps + 1:
-            self._noise = motor_noise(self.parameters, self._seed, steps + 1)
+        noise = self._noise_of(steps)
         q, u = self._start[0].copy(), self._start[1].copy()
         coordinates, muscles = len(q), len(self.description.muscles)
         activation = np.full(muscles, INITIAL_ACTIVATION)
@@ -95,7 +99,7 @@ class TwinWalk:
         fallen_height = FALLEN_PELVIS_HEIGHT * float(self._start[0][self.model.height])
         code, step, rows, fault = walk(
             self.model, physical_gains(self.parameters.reflex_gains if gains is None else gains),
-            *self._delays, self._noise, fresh_phases(), self._work, q, u, activation, steps, self._substeps,
+            *self._delays, noise, fresh_phases(), scratch(self.model), q, u, activation, steps, self._substeps,
             CONTROL_STEP_S / self._substeps, STEPS_PER_SAMPLE, fallen_height, MAX_SPEED, states, controls, loads,
         )  # fmt: skip
         end, detail = self._verdict(code, step * CONTROL_STEP_S, fault, u)
@@ -111,6 +115,13 @@ class TwinWalk:
             wall_s=time.monotonic() - began,
         )
 
+    def _noise_of(self, steps: int) -> Floats:
+        """Motor noise of a walk of so many control steps, kept for the next one of this length."""
+        with self._lock:
+            if self.parameters.motor_noise and len(self._noise) != steps + 1:
+                self._noise = motor_noise(self.parameters, self._seed, steps + 1)
+            return self._noise
+
     def _verdict(self, code: int, now_s: float, fault: int, u: Floats) -> tuple[str, str]:
         if code == COMPLETED:
             return "completed", ""
@@ -123,3 +134,26 @@ class TwinWalk:
         )
         name = self.description.coordinate_names[fault]
         return "diverged", str(SimulationDiverged(cause, time_s=now_s, coordinate=name))
+
+
+def walk_batch(
+    walks: Sequence[TwinWalk], *, duration_s: float, gains: Sequence[Floats] | None = None, threads: int | None = None
+) -> list[Rollout]:
+    """Many walks, on several cores of this process: the compiled loop releases the GIL.
+
+    Args:
+        walks: Who walks; the same person may be there many times.
+        gains: `[2, G]` normalised gains for each; by default everybody's own.
+        threads: How many walk at once; by default one a core.
+
+    Returns:
+        One rollout each, in the order of `walks`; the same as from `TwinWalk.run`.
+
+    Raises:
+        ValueError: If there are not as many gains as walks.
+    """
+    if gains is not None and len(gains) != len(walks):
+        raise ValueError(f"there are {len(walks)} walks and {len(gains)} sets of gains; give one for each walk")
+    own: Sequence[Floats | None] = [None] * len(walks) if gains is None else gains
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        return list(pool.map(lambda walk, legs: walk.run(duration_s=duration_s, gains=legs), walks, own))
