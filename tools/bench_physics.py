@@ -28,9 +28,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from timed_walks import Timing, guarded, time_opensim, time_peer, time_twin, wait_at, walker
+from timed_walks import Timing, guarded, peer_evaluation_us, time_opensim, time_peer, time_twin, wait_at, walker
 
 from farm.records import BodyModel
 
@@ -147,13 +148,6 @@ def measure_profile(body: BodyModel, name: str | None, turns: int, seconds: floa
     return profile(walker(body, name), turns=turns, seconds=seconds)
 
 
-def measure_peer_evaluation(model: Path, turns: int) -> float:
-    """Microseconds of one evaluation of the peer."""
-    from engine_profile import peer_evaluation_us
-
-    return peer_evaluation_us(model, turns=turns)
-
-
 def measure_accelerations(body: BodyModel, states: int) -> float:
     """Largest relative difference of the engines' accelerations at random states."""
     import numpy as np
@@ -208,7 +202,7 @@ def measure(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
         body: asdict(apart(measure_profile, body, settings.walker, settings.turns, settings.seconds))
         for body in settings.bodies
     }
-    peer_us = apart(measure_peer_evaluation, settings.peer_model, settings.turns) if settings.peer_model else None
+    peer_us = apart(peer_evaluation_us, settings.peer_model, settings.turns) if settings.peer_model else None
     return report | {
         "profile": profiles,
         "peer_evaluation_us": peer_us,
@@ -220,30 +214,19 @@ def measure(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
 
 def print_report(report: dict[str, Any], console: Console) -> None:
     """Three tables."""
-    peer, peer_cpu = report["peer_rtf"], report["peer_rtf_cpu"]
     machine = report["machine"]
     table = Table(
-        title=f"Real-time factor of one process, {machine['cores']} cores, load {machine['load_at_start']:.1f} before"
+        title=f"Real-time factor of each of n processes, median (range); {machine['cores']} cores, load "
+        f"{machine['load_at_start']:.1f} before. x peer: by CPU time",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
     )
-    columns = (
-        "engine",
-        "body",
-        "processes",
-        "wall clock",
-        "(range)",
-        "CPU",
-        "(range)",
-        "x peer",
-        "CPU",
-        "evaluations/s",
-    )
-    for column in columns:
+    for column in ("engine", "body", "n", "wall clock", "CPU time", "x peer", "eval./s"):
         table.add_column(column, no_wrap=True, justify="left" if column in ("engine", "body") else "right")
     for row in report["rows"]:
         table.add_row(
-            row["engine"], row["body"], str(row["processes"]),
-            _short(row["rtf"]), _range(row["rtf_range"]), _short(row["rtf_cpu"]), _range(row["rtf_cpu_range"]),
-            _times(row["rtf"], peer), _times(row["rtf_cpu"], peer_cpu),
+            row["engine"], row["body"], str(row["processes"]), _spread(row["rtf"], row["rtf_range"]),
+            _spread(row["rtf_cpu"], row["rtf_cpu_range"]), _times(row["rtf_cpu"], report["peer_rtf_cpu"]),
             "" if row["evaluations_per_s"] is None else f"{row['evaluations_per_s']:,.0f}",
         )  # fmt: skip
     console.print(table)
@@ -254,7 +237,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
                 f"the last ended as {', '.join(row['ends'])}",
                 highlight=False,
             )
-    table = Table(title="Twin beside OpenSim")
+    table = Table(title="Twin beside OpenSim", box=SIMPLE_HEAD)
     for column in ("body", "accelerations, relative", "states", "joint angles, deg", "compared, s"):
         table.add_column(column)
     for body, agreement in report["agreement"].items():
@@ -263,7 +246,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
             f"{agreement['compared_s']:.2f}",
         )  # fmt: skip
     console.print(table)
-    table = Table(title="Where OpenSim's time goes, microseconds of CPU time (fastest turns)")
+    table = Table(title="Where OpenSim's time goes, microseconds of CPU time (fastest turns)", box=SIMPLE_HEAD)
     for column in ("body", "of", "part", "us", "share"):
         table.add_column(column)
     for body, profile in report["profile"].items():
@@ -281,8 +264,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         console.print(f"skipped {key}: {reason}", highlight=False)
 
 
-def _range(values: list[float]) -> str:
-    return f"({_short(values[0])}-{_short(values[1])})"
+def _spread(median: float, around: list[float]) -> str:
+    return f"{_short(median)} ({_short(around[0])}-{_short(around[1])})"
 
 
 def _short(value: float) -> str:
@@ -304,7 +287,7 @@ def main() -> None:
     parser.add_argument("--peer-seconds", type=float, default=2.0)
     parser.add_argument("--twin-seconds", type=float, default=60.0)
     parser.add_argument("--states", type=int, default=200, help="random states at which accelerations are compared")
-    parser.add_argument("--turns", type=int, default=50, help="of each variant of the model in the profile")
+    parser.add_argument("--turns", type=int, default=150, help="of each variant of the model in the profile")
     parser.add_argument("--json", action="store_true", help="one line of figures instead of tables")
     arguments = parser.parse_args()
     if arguments.peer_model is not None and not arguments.peer_model.is_file():
@@ -315,12 +298,16 @@ def main() -> None:
     if min(arguments.processes) < 1:
         parser.error(f"--processes must be 1 or more, got {min(arguments.processes)}")
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # a process is one core, as in the farm
-    as_json = arguments.__dict__.pop("json")
-    settings = Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in vars(arguments).items()})
+    settings = Settings(
+        peer_model=arguments.peer_model, bodies=tuple(arguments.bodies), walker=arguments.walker,
+        processes=tuple(arguments.processes), repeats=arguments.repeats, seconds=arguments.seconds,
+        peer_seconds=arguments.peer_seconds, twin_seconds=arguments.twin_seconds, states=arguments.states,
+        turns=arguments.turns,
+    )  # fmt: skip
     status = Console(stderr=True)
     with status.status("starting") as line:
         report = measure(settings, line.update)
-    if as_json:
+    if arguments.json:
         sys.stdout.write(json.dumps(report) + "\n")
     else:
         print_report(report, Console())

@@ -11,11 +11,10 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import opensim as osim
+from timed_walks import evaluation_us, evaluator
 
 from farm.control.reflex import CONTROL_STEP_S
 from farm.records import GaitParameters
@@ -23,7 +22,8 @@ from workers.simulate.description import ModelDescription, Muscle, describe
 from workers.simulate.forward import INTEGRATION_STEP_S, Walk, farm_manager, initial_state
 from workers.simulate.model import build
 
-EVALUATIONS_A_TURN = 40
+if TYPE_CHECKING:
+    import opensim as osim
 
 
 @dataclass(frozen=True)
@@ -75,26 +75,6 @@ def profile(person: GaitParameters, *, turns: int, seconds: float) -> Profile:
     )
 
 
-def evaluation_us(evaluators: dict[str, Callable[[], None]], *, turns: int) -> dict[str, float]:
-    """Microseconds of each evaluator, taking turns; the fastest turn of each."""
-    fastest = dict.fromkeys(evaluators, np.inf)
-    for _ in range(turns):
-        for name, evaluate in evaluators.items():
-            start = time.process_time()
-            for _ in range(EVALUATIONS_A_TURN):
-                evaluate()
-            fastest[name] = min(fastest[name], (time.process_time() - start) / EVALUATIONS_A_TURN)
-    return {name: seconds * 1e6 for name, seconds in fastest.items()}
-
-
-def peer_evaluation_us(model_path: Path, *, turns: int) -> float:
-    """Microseconds of one evaluation of the public model."""
-    from peer_walk import PeerWalk
-
-    peer = PeerWalk(model_path)
-    return evaluation_us({"peer": _again(peer.model, peer.state)}, turns=turns)["peer"]
-
-
 def _evaluator(description: ModelDescription, person: GaitParameters) -> Callable[[], None]:
     model = build(description)
     state = model.initSystem()
@@ -105,15 +85,7 @@ def _evaluator(description: ModelDescription, person: GaitParameters) -> Callabl
         coordinates.get(name).setValue(state, value, False)
     for name, value in speeds.items():
         coordinates.get(name).setSpeedValue(state, value)
-    return _again(model, state)
-
-
-def _again(model: osim.Model, state: osim.State) -> Callable[[], None]:
-    def evaluate() -> None:
-        state.updQ()  # says that positions have changed, so that everything is computed anew
-        model.realizeAcceleration(state)
-
-    return evaluate
+    return evaluator(model, state)
 
 
 def _straightened(muscle: Muscle) -> Muscle:

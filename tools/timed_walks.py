@@ -7,11 +7,11 @@ that tasks in several processes are timed at the same moment.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import BrokenBarrierError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from farm.records import BodyModel, GaitParameters
 from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M
 
 if TYPE_CHECKING:
+    import opensim as osim
+
     from workers.simulate.forward import Rollout
 
 FRONTAL_START = {
@@ -29,6 +31,8 @@ FRONTAL_START = {
 }  # fmt: skip
 """Normalised frontal gains where the archive has none: feet under the hips, every reflex at its scale. Upright for
 longer than the second that is compared, but nobody's gait."""
+
+EVALUATIONS_A_TURN = 40
 
 WARM_UP_S = 0.2
 
@@ -97,20 +101,20 @@ class Timing:
 def walker(body_model: BodyModel, name: str | None = None) -> GaitParameters:
     """The archive's healthy walker nearest 1.25 m/s, or the named one, as the generic person.
 
-    In three dimensions one with frontal gains if the archive has any, else a planar one with `FRONTAL_START`.
+    In three dimensions a planar one with `FRONTAL_START` if the archive has none (of that name).
 
     Raises:
         ValueError: The archive has no walker of that name.
     """
-    names = GAIN_NAMES_3D if body_model == "3d" else GAIN_NAMES
-    rows = [row for row in archive() if name is None or row.name == name]
+    rows = [row for row in archive(body_model) if name is None or row.name == name]
+    if not rows and body_model == "3d":
+        rows = [row for row in archive("planar") if name is None or row.name == name]
     if not rows:
-        raise ValueError(f"no walker {name!r} in the archive; it has {', '.join(row.name for row in archive())}")
-    fitting = [row for row in rows if np.shape(row.gains)[1] == len(names)]
-    if not fitting and body_model == "planar":
-        raise ValueError(f"walker {name!r} has gains for three dimensions only")
-    row = min(fitting or rows, key=lambda row: (row.condition != "healthy", abs(row.speed_m_s - 1.25)))
-    gains = np.asarray(row.gains)
+        known = sorted(row.name for body in get_args(BodyModel) for row in archive(body))
+        raise ValueError(f"no walker {name!r} for body {body_model!r} in the archive; it has {', '.join(known)}")
+    row = min(rows, key=lambda row: (row.condition != "healthy", abs(row.speed_m_s - 1.25)))
+    names = GAIN_NAMES_3D if body_model == "3d" else GAIN_NAMES
+    gains = row.gains
     if gains.shape[1] != len(names):
         frontal = [FRONTAL_START[name] for name in names[len(GAIN_NAMES) :]]
         gains = np.concatenate([gains, np.tile(frontal, (2, 1))], axis=1)
@@ -130,6 +134,28 @@ def _walked_s(rollout: Rollout) -> float:
     if walked_s < MIN_WALK_S:
         raise RuntimeError(f"the walk that is to be timed {rollout.end} after {walked_s:.2f} s: {rollout.detail}")
     return walked_s
+
+
+def evaluation_us(evaluators: Mapping[str, Callable[[], None]], *, turns: int) -> dict[str, float]:
+    """Microseconds of CPU time of each evaluator, taking turns; the fastest turn of each."""
+    fastest = dict.fromkeys(evaluators, np.inf)
+    for _ in range(turns):
+        for name, evaluate in evaluators.items():
+            start = time.process_time()
+            for _ in range(EVALUATIONS_A_TURN):
+                evaluate()
+            fastest[name] = min(fastest[name], (time.process_time() - start) / EVALUATIONS_A_TURN)
+    return {name: seconds * 1e6 for name, seconds in fastest.items()}
+
+
+def evaluator(model: osim.Model, state: osim.State) -> Callable[[], None]:
+    """One evaluation of a model's accelerations, from the positions on."""
+
+    def evaluate() -> None:
+        state.updQ()  # says that positions have changed, so that everything is computed anew
+        model.realizeAcceleration(state)
+
+    return evaluate
 
 
 # Each engine is imported where it is timed: a process loads what it times and nothing else, and the peer finds OpenSim
@@ -188,3 +214,11 @@ def time_peer(model_path: Path, seconds: float) -> Timing:
     _all_ready()
     rollout = peer.run(seconds)
     return Timing(rollout.walked_s, rollout.wall_s, rollout.cpu_s, rollout.evaluations, 1, rollout.end)
+
+
+def peer_evaluation_us(model_path: Path, turns: int) -> float:
+    """Microseconds of one evaluation of the public model."""
+    from peer_walk import PeerWalk
+
+    peer = PeerWalk(model_path)
+    return evaluation_us({"peer": evaluator(peer.model, peer.state)}, turns=turns)["peer"]
