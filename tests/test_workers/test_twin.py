@@ -30,7 +30,7 @@ from workers.simulate.description import ModelDescription, describe
 from workers.simulate.model import build, coordinate_order
 from workers.simulate.twin.dynamics import Scratch, gather, place, scratch
 from workers.simulate.twin.engine import TwinWalk, walk_batch
-from workers.simulate.twin.forces import path_geometry
+from workers.simulate.twin.forces import exponential, path_geometry, sine_and_cosine
 from workers.simulate.twin.loop import derivatives
 from workers.simulate.twin.pack import TwinModel, pack
 from workers.simulate.twin.reflex import delayed, delays, fresh_phases, physical_gains, reflexes
@@ -139,7 +139,7 @@ def cases(description: ModelDescription) -> list[Case]:
 def only(twin: TwinModel, part: str) -> TwinModel:
     """The model with no force but one kind."""
     silent = {
-        "muscles": {"muscles": twin.muscles * (np.arange(10) > 0)},
+        "muscles": {"muscles": twin.muscles * (np.arange(10) > 0)[:, None]},
         "limits": {"limits": twin.limits * np.array([1.0, 1.0, 0.0, 0.0, 1.0])},
         "springs": {"springs": twin.springs * 0.0},
         "contact": {"sphere_shapes": twin.sphere_shapes * np.array([1.0, 1.0, 1.0, 1.0, 0.0])},
@@ -154,6 +154,16 @@ def test_muscle_forces(cases: list[Case], twin: TwinModel, work: Scratch) -> Non
     for case in cases:
         gather(twin, case.q, case.u, case.activation, work)
         np.testing.assert_allclose(work.muscle_force, case.muscle_force, rtol=1e-10, atol=1e-8)
+
+
+def test_functions_by_arithmetic_alone_are_those_of_the_library() -> None:
+    x = np.linspace(-39.0, 15.0, 20001)
+    mine = np.array([exponential(value) for value in x])
+    np.testing.assert_allclose(mine, np.exp(x), rtol=1e-12, atol=1e-15)
+    assert abs(exponential(-1e6)) < 1e-15
+    angles = np.linspace(-12.0, 12.0, 20001)
+    mine = np.array([sine_and_cosine(value) for value in angles])
+    np.testing.assert_allclose(mine, np.stack([np.sin(angles), np.cos(angles)], axis=1), atol=4e-15)
 
 
 def test_path_lengths_and_moment_arms(cases: list[Case], twin: TwinModel) -> None:
@@ -188,7 +198,7 @@ def test_limit_forces(cases: list[Case], twin: TwinModel, work: Scratch) -> None
 
 
 def test_accelerations_under_everything_together(cases: list[Case], twin: TwinModel, work: Scratch) -> None:
-    udot, adot = np.zeros(len(twin.links)), np.zeros(len(twin.muscles))
+    udot, adot = np.zeros(len(twin.links)), np.zeros(len(twin.paths))
     for case in cases:
         derivatives(twin, case.q, case.u, case.activation, case.control, work, udot, adot)
         assert np.max(np.abs(udot - case.udot)) < 1e-10 * np.max(np.abs(case.udot))
@@ -197,9 +207,9 @@ def test_accelerations_under_everything_together(cases: list[Case], twin: TwinMo
 def test_free_fall(twin: TwinModel, work: Scratch) -> None:
     """Far above the floor, straight joints at rest, no muscle: everything falls at g and nothing turns."""
     silent = only(twin, "nothing")
-    q, udot, adot = np.zeros(len(twin.links)), np.zeros(len(twin.links)), np.zeros(len(twin.muscles))
+    q, udot, adot = np.zeros(len(twin.links)), np.zeros(len(twin.links)), np.zeros(len(twin.paths))
     q[twin.height] = 5.0
-    control = np.zeros(len(twin.muscles) + len(twin.reflexes))
+    control = np.zeros(len(twin.paths) + len(twin.reflexes))
     derivatives(silent, q, np.zeros_like(q), np.full_like(adot, 0.5), control, work, udot, adot)
     expected = np.zeros_like(q)
     expected[twin.height] = -GRAVITY_M_S2
@@ -208,7 +218,7 @@ def test_free_fall(twin: TwinModel, work: Scratch) -> None:
 
 def energy(twin: TwinModel, q: Floats, u: Floats, work: Scratch) -> float:
     """Kinetic and potential energy (J) of the skeleton, from the links' own motion."""
-    place(twin, q, u, work.motion, work.bias)
+    place(twin, q, u, work.turn, work.motion, work.bias)
     total = 0.0
     for shape, motion in zip(twin.shapes, work.motion, strict=True):
         turn, spin = motion[:9].reshape(3, 3).T, motion[9:12]
@@ -227,8 +237,8 @@ def test_a_passive_swing_conserves_energy(twin: TwinModel, work: Scratch) -> Non
     rng = np.random.default_rng(3)
     q, u = rng.uniform(-0.5, 0.5, len(twin.links)), rng.uniform(-2.0, 2.0, len(twin.links))
     q[twin.height] = 20.0
-    muscles = np.full(len(twin.muscles), 0.5)
-    control, adot = np.zeros(len(twin.muscles) + len(twin.reflexes)), np.zeros(len(twin.muscles))
+    muscles = np.full(len(twin.paths), 0.5)
+    control, adot = np.zeros(len(twin.paths) + len(twin.reflexes)), np.zeros(len(twin.paths))
 
     def rates(q: Floats, u: Floats) -> tuple[Floats, Floats]:
         udot = np.zeros_like(u)

@@ -31,8 +31,8 @@ def model_sha256() -> str:
 
 def twin_sha256() -> str:
     """Hash of every file of the compiled twin: what a gait depends on besides the model where the twin made it."""
-    names = sorted(file.name for file in resources.files(TWIN).iterdir() if file.name.endswith(".py"))
-    return _sha256(tuple((TWIN, name) for name in names))
+    files = sorted(resources.files(TWIN).iterdir(), key=lambda file: file.name)
+    return _sha256(tuple((TWIN, file.name) for file in files if file.name.endswith(".py")))
 
 
 def _sha256(sources: tuple[tuple[str, str], ...]) -> str:

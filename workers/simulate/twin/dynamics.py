@@ -11,13 +11,12 @@ acceleration (angular alpha, joint centre a) and what the joint must transmit
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
 from workers.simulate.twin.compiled import compiled, inlined
-from workers.simulate.twin.forces import contact_force, limit_torque, path_geometry, tendon_force
+from workers.simulate.twin.forces import contact_force, limit_torque, path_geometry, sine_and_cosine, tendon_forces
 from workers.simulate.twin.pack import TRANSLATION, Floats, TwinModel
 
 HEIGHT, HEIGHT_OF_X, HEIGHT_OF_Y, HEIGHT_OF_Z = 13, 1, 4, 7
@@ -36,6 +35,10 @@ class Scratch(NamedTuple):
         force: `[L, 6]` n0, f0.
         joint: `[L, 8]` J and H^T times the joint axis (0-5), their inertia about it (6), torque that is left (7).
         acceleration: `[L, 6]` angular, and of the joint centre less gravity.
+        turn: `[2, Q]` sine and cosine of every coordinate.
+        unit: `[7, M]` of each musculotendon unit its length (m), lengthening speed (m/s), cosine of the pennation,
+            force-velocity factor, and the length's derivatives by its coordinates.
+        curves: `[4 M]` exponentials of the three active and the passive force-length curve.
         torque: `[Q]` generalised force; muscle_force: `[M]` N; load: `[2]` N, right and left.
     """
 
@@ -46,6 +49,9 @@ class Scratch(NamedTuple):
     force: Floats
     joint: Floats
     acceleration: Floats
+    turn: Floats
+    unit: Floats
+    curves: Floats
     torque: Floats
     muscle_force: Floats
     load: Floats
@@ -62,16 +68,21 @@ def scratch(model: TwinModel) -> Scratch:
         force=np.zeros((links, 6)),
         joint=np.zeros((links, 8)),
         acceleration=np.zeros((links, 6)),
+        turn=np.zeros((2, links)),
+        unit=np.zeros((7, len(model.paths))),
+        curves=np.zeros(4 * len(model.paths)),
         torque=np.zeros(links),
-        muscle_force=np.zeros(len(model.muscles)),
+        muscle_force=np.zeros(len(model.paths)),
         load=np.zeros(2),
     )
 
 
 @inlined
-def place(model: TwinModel, q: Floats, u: Floats, motion: Floats, bias: Floats) -> None:
-    """Positions, velocities and velocity-dependent accelerations of all links: `Scratch.motion` and `bias`."""
+def place(model: TwinModel, q: Floats, u: Floats, turn: Floats, motion: Floats, bias: Floats) -> None:
+    """Positions, velocities, velocity-dependent accelerations: `turn`, `motion` and `bias` of `Scratch`."""
     links, shapes = model.links, model.shapes
+    for i in range(len(q)):
+        turn[0, i], turn[1, i] = sine_and_cosine(q[i])
     for b in range(len(links)):
         parent, i, k = links[b, 0], links[b, 1], links[b, 3]
         if links[b, 2] == TRANSLATION:
@@ -85,7 +96,7 @@ def place(model: TwinModel, q: Floats, u: Floats, motion: Floats, bias: Floats) 
             motion[b, 15 + k] += shapes[b, 3] * u[i]
             motion[b, 18 + k] = shapes[b, 3]
             continue
-        c, s = math.cos(q[i]), shapes[b, 3] * math.sin(q[i])
+        s, c = shapes[b, 3] * turn[0, i], turn[1, i]
         rate = shapes[b, 3] * u[i]
         wx, wy, wz = motion[parent, 9], motion[parent, 10], motion[parent, 11]
         first, second = 3 * ((k + 1) % 3), 3 * ((k + 2) % 3)
@@ -132,21 +143,22 @@ def _cross(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> 
 def gather(model: TwinModel, q: Floats, u: Floats, activation: Floats, work: Scratch) -> None:
     """Everything that acts on the skeleton but the shoulders' torques: see `Scratch`."""
     torque = work.torque
-    place(model, q, u, work.motion, work.bias)
+    place(model, q, u, work.turn, work.motion, work.bias)
     for i in range(len(torque)):
         torque[i] = 0.0
-    paths, muscles = model.paths, model.muscles
-    for m in range(len(muscles)):
-        dimension, i, j, k = paths[m, 0], paths[m, 2], paths[m, 3], paths[m, 4]
-        length, by_x, by_y, by_z = path_geometry(model.path, paths[m, 1], dimension, q[i], q[j], q[k])
-        force = tendon_force(
-            length, by_x * u[i] + by_y * u[j] + by_z * u[k], activation[m], muscles[m, 0], muscles[m, 1],
-            muscles[m, 2], muscles[m, 3], muscles[m, 4], muscles[m, 5], muscles[m, 6], muscles[m, 7],
-        )  # fmt: skip
-        work.muscle_force[m] = force
-        torque[i] -= by_x * force
-        torque[j] -= by_y * force
-        torque[k] -= by_z * force
+    paths, unit = model.paths, work.unit
+    for m in range(len(paths)):
+        i, j, k = paths[m, 2], paths[m, 3], paths[m, 4]
+        length, by_x, by_y, by_z = path_geometry(model.path, paths[m, 1], paths[m, 0], q[i], q[j], q[k])
+        unit[0, m] = length
+        unit[1, m] = by_x * u[i] + by_y * u[j] + by_z * u[k]
+        unit[4, m], unit[5, m], unit[6, m] = by_x, by_y, by_z
+    tendon_forces(model, activation, unit, work.curves, work.muscle_force)
+    for m in range(len(paths)):
+        force = work.muscle_force[m]
+        torque[paths[m, 2]] -= unit[4, m] * force
+        torque[paths[m, 3]] -= unit[5, m] * force
+        torque[paths[m, 4]] -= unit[6, m] * force
     limits = model.limits
     for n in range(len(limits)):
         i = model.limit_coordinates[n]

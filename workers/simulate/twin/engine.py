@@ -68,7 +68,7 @@ class TwinWalk:
                 target[names.index(name)] = value
         work = scratch(self.model)
         motion = work.motion
-        place(self.model, q, u, motion, work.bias)
+        place(self.model, q, u, work.turn, motion, work.bias)
         heights = [
             motion[link, HEIGHT] + motion[link, HEIGHT_OF_X] * x + motion[link, HEIGHT_OF_Y] * y
             + motion[link, HEIGHT_OF_Z] * z - radius

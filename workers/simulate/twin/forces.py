@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 
-from workers.simulate.twin.compiled import compiled
-from workers.simulate.twin.pack import PATH_ORDERS, Floats
+import numpy as np
+
+from workers.simulate.twin.compiled import compiled, inlined
+from workers.simulate.twin.pack import PATH_ORDERS, Floats, TwinModel
 
 _B11, _B21, _B31, _B41 = 0.8150671134243542, 1.055033428970575, 0.162384573599574, 0.063303448465465
 _B12, _B22, _B32, _B42 = 0.433004984392647, 0.716775413397760, -0.029947116970696, 0.200356847296188
@@ -25,25 +27,64 @@ CONSTANT_CONTACT_FORCE, HERTZ_SMOOTHING, HUNT_CROSSLEY_SMOOTHING = 1e-5, 300.0, 
 
 _ORDER_1, _ORDER_2, _ORDER_3 = PATH_ORDERS
 
+_TURN = 2.0 * math.pi
+
 _NO_CONTACT = -20.0
 """tanh of this is -1 in double precision: the smooth contact force is exactly zero."""
 
 
-@compiled
-def activation_rate(excitation: float, activation: float, activation_time: float, deactivation_time: float) -> float:
-    """Rate of activation (1/s)."""
-    z = 0.5 + 1.5 * activation
-    f = 0.5 * _small_tanh(ACTIVATION_STEEPNESS * (excitation - activation))
-    return ((f + 0.5) / (activation_time * z) + (0.5 - f) * z / deactivation_time) * (excitation - activation)
+@inlined
+def activation_rates(model: TwinModel, excitation: Floats, activation: Floats, rates: Floats) -> None:
+    """Rates of activation `[M]` (1/s)."""
+    muscles = model.muscles
+    for m in range(len(rates)):
+        change = excitation[m] - activation[m]
+        z = 0.5 + 1.5 * activation[m]
+        f = 0.5 * _tanh_of_little(ACTIVATION_STEEPNESS * change)
+        rates[m] = ((f + 0.5) / (muscles[8, m] * z) + (0.5 - f) * z / muscles[9, m]) * change
 
 
 @compiled
-def _small_tanh(x: float) -> float:
-    """Hyperbolic tangent by its series: for |x| <= 0.1, all that activation asks for, exact to 1e-15, and faster."""
-    if abs(x) > 0.1:
-        return math.tanh(x)
+def _tanh_of_little(x: float) -> float:
+    """Hyperbolic tangent by its series, to 1e-15 for |x| <= 0.1: excitation and activation lie between 0 and 1."""
     y = x * x
     return x * (1.0 + y * (-1 / 3 + y * (2 / 15 + y * (-17 / 315 + y * (62 / 2835 + y * (-1382 / 155925))))))
+
+
+@compiled
+def exponential(x: float) -> float:
+    """exp(x) to 1e-14 for -40 <= x <= 20, and almost 0 below.
+
+    Arithmetic alone, so that a loop over it becomes vector instructions, which a call of the mathematical library
+    never does: the series of exp(x / 256) - 1, and eight times exp(2 y) - 1 = e (2 + e).
+    """
+    y = max(x, -40.0) * (1.0 / 256.0)
+    e = y * (
+        1.0 + y * (1 / 2 + y * (1 / 6 + y * (1 / 24 + y * (1 / 120 + y * (1 / 720 + y * (1 / 5040 + y / 40320))))))
+    )
+    e *= 2.0 + e
+    e *= 2.0 + e
+    e *= 2.0 + e
+    e *= 2.0 + e
+    e *= 2.0 + e
+    e *= 2.0 + e
+    e *= 2.0 + e
+    e *= 2.0 + e
+    return 1.0 + e
+
+
+@compiled
+def sine_and_cosine(x: float) -> tuple[float, float]:
+    """sin(x) and cos(x) to 1e-15, by arithmetic alone: series at an eighth of the angle, doubled three times."""
+    y = (x - _TURN * np.floor(x / _TURN + 0.5)) * 0.125
+    z = y * y
+    s = y * (
+        1.0 + z * (-1 / 6 + z * (1 / 120 + z * (-1 / 5040 + z * (1 / 362880 + z * (-1 / 39916800 + z / 6227020800)))))
+    )
+    c = 1.0 + z * (-1 / 2 + z * (1 / 24 + z * (-1 / 720 + z * (1 / 40320 + z * (-1 / 3628800 + z / 479001600)))))
+    s, c = 2.0 * s * c, 1.0 - 2.0 * s * s
+    s, c = 2.0 * s * c, 1.0 - 2.0 * s * s
+    return 2.0 * s * c, 1.0 - 2.0 * s * s
 
 
 @compiled
@@ -94,28 +135,32 @@ def path_geometry(
     return length, by_x, by_y, by_z
 
 
-@compiled
-def tendon_force(
-    length: float, speed: float, activation: float, max_force: float, optimal_length: float, slack_length: float,
-    width: float, max_speed: float, passive_gain: float, passive_offset: float, passive_scale: float,
-) -> float:  # fmt: skip
-    """Force (N) along the tendon of a unit of this length (m) and lengthening speed (m/s).
+@inlined
+def tendon_forces(model: TwinModel, activation: Floats, unit: Floats, curves: Floats, force: Floats) -> None:
+    """Forces `[M]` (N) along the tendons, from what `unit` holds: see `dynamics.Scratch`.
 
-    Args:
-        max_force: And what follows: as the columns of `TwinModel.muscles`.
+    All exponentials stand in one array, over which the loop is vector instructions.
     """
-    along = length - slack_length
-    fiber = math.sqrt(along * along + width * width)
-    cosine = along / fiber
-    x = fiber / optimal_length
-    r1 = (x - _B21) / (_B31 + _B41 * x)
-    r2 = (x - _B22) / (_B32 + _B42 * x)
-    r3 = (x - _B23) / (_B33 + _B43 * x)
-    active = _B11 * math.exp(-0.5 * r1 * r1) + _B12 * math.exp(-0.5 * r2 * r2) + _B13 * math.exp(-0.5 * r3 * r3)
-    v = _D2 * speed * cosine / max_speed + _D3
-    force_velocity = _D1 * math.log(v + math.sqrt(v * v + 1.0)) + _D4
-    passive = (math.exp(passive_gain * (x - 1.0)) - passive_offset) * passive_scale
-    return max_force * (activation * active * force_velocity + passive) * cosine
+    muscles, count = model.muscles, len(force)
+    for m in range(count):
+        along = unit[0, m] - muscles[2, m]
+        fiber = math.sqrt(along * along + muscles[3, m] * muscles[3, m])
+        cosine = along / fiber
+        unit[2, m] = cosine
+        v = _D2 * unit[1, m] * cosine / muscles[4, m] + _D3
+        unit[3, m] = _D1 * math.log(v + math.sqrt(v * v + 1.0)) + _D4
+        x = fiber / muscles[1, m]
+        r1 = (x - _B21) / (_B31 + _B41 * x)
+        r2 = (x - _B22) / (_B32 + _B42 * x)
+        r3 = (x - _B23) / (_B33 + _B43 * x)
+        curves[m], curves[count + m], curves[2 * count + m] = -0.5 * r1 * r1, -0.5 * r2 * r2, -0.5 * r3 * r3
+        curves[3 * count + m] = muscles[5, m] * (x - 1.0)
+    for n in range(len(curves)):
+        curves[n] = exponential(curves[n])
+    for m in range(count):
+        active = _B11 * curves[m] + _B12 * curves[count + m] + _B13 * curves[2 * count + m]
+        passive = (curves[3 * count + m] - muscles[6, m]) * muscles[7, m]
+        force[m] = muscles[0, m] * (activation[m] * active * unit[3, m] + passive) * unit[2, m]
 
 
 @compiled

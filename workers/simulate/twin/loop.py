@@ -15,7 +15,7 @@ import numpy as np
 from farm.control.reflex import BASE_STIMULATION
 from workers.simulate.twin.compiled import compiled, inlined
 from workers.simulate.twin.dynamics import Scratch, accelerate, gather
-from workers.simulate.twin.forces import activation_rate
+from workers.simulate.twin.forces import activation_rates
 from workers.simulate.twin.pack import Floats, Ints, TwinModel
 from workers.simulate.twin.reflex import FRONTAL, delayed, reflexes
 
@@ -34,12 +34,11 @@ def derivatives(
 
 @inlined
 def _finish(model: TwinModel, activation: Floats, control: Floats, work: Scratch, udot: Floats, adot: Floats) -> None:
-    muscles = len(model.muscles)
+    muscles = len(activation)
     for r in range(len(model.reflexes)):
         work.torque[model.reflex_coordinates[r, 0]] += control[muscles + r] * model.reflexes[r, 4]
     accelerate(model, work, udot)
-    for m in range(muscles):
-        adot[m] = activation_rate(control[m], activation[m], model.muscles[m, 8], model.muscles[m, 9])
+    activation_rates(model, control, activation, adot)
 
 
 @inlined
@@ -62,7 +61,7 @@ def sense(model: TwinModel, q: Floats, u: Floats, work: Scratch, senses: Floats)
         senses[k + 5] = math.pi / 2 - q[ankle]
         for i in range(4):
             m = model.sense_muscles[side, i]
-            senses[k + 6 + i] = work.muscle_force[m] / model.muscles[m, 0]
+            senses[k + 6 + i] = work.muscle_force[m] / model.muscles[0, m]
     if len(senses) > FRONTAL:
         lean, bending = at[9], at[10]
         senses[FRONTAL] = q[lean] + q[bending]
@@ -149,7 +148,7 @@ def _excite(model: TwinModel, noise: Floats, before: Floats, control: Floats, la
 @compiled
 def _shoulders(model: TwinModel, q: Floats, u: Floats, control: Floats) -> None:
     """Arm swing: the torque reflexes' controls, after the muscles' in `control`."""
-    muscles, laws = len(model.muscles), model.reflexes
+    muscles, laws = len(model.paths), model.reflexes
     for r in range(len(model.reflexes)):
         at, driver = model.reflex_coordinates[r, 0], model.reflex_coordinates[r, 1]
         target = laws[r, 1] + laws[r, 0] * q[driver]

@@ -61,7 +61,7 @@ class TwinModel(NamedTuple):
             xx yy zz xy xz yz (kg m^2).
         paths: `[M, 5]` number of coordinates, the first of its coefficients, up to three coordinates.
         path: `[K]` coefficients of x^i y^j z^k of all muscles, as Horner's scheme reads them: highest powers first.
-        muscles: `[M, 10]` maximum isometric force (N); optimal fibre length, tendon slack length, constant width of
+        muscles: `[10, M]` maximum isometric force (N); optimal fibre length, tendon slack length, constant width of
             the pennated fibre (m); maximum contraction speed (m/s); gain, offset, scale of the passive force
             (exp(gain (l - 1)) - offset) * scale; activation and deactivation time (s).
         spheres: `[C, 2]` link; side, 0 for right, 1 for left.
@@ -277,4 +277,4 @@ def _muscles(description: ModelDescription) -> Floats:
                 DEACTIVATION_TIME_S,
             )
         )
-    return np.array(rows)
+    return np.ascontiguousarray(np.array(rows).T)
