@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import opensim as osim
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +29,7 @@ from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M
 from farm.sampling.conditions import impair
 from workers.simulate import forward
 from workers.simulate.forward import Rollout, Walk
+from workers.simulate.opensim_library import osim
 
 JOINTS = [f"{joint}_{side}" for side in "rl" for joint in ("hip_flexion", "knee_angle", "ankle_angle")]
 

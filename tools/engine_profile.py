@@ -23,7 +23,7 @@ from workers.simulate.forward import INTEGRATION_STEP_S, Walk, farm_manager, ini
 from workers.simulate.model import build
 
 if TYPE_CHECKING:
-    import opensim as osim
+    from workers.simulate.opensim_library import osim
 
 
 @dataclass(frozen=True)

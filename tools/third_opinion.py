@@ -30,7 +30,6 @@ from types import TracebackType
 from typing import get_args
 
 import numpy as np
-import opensim as osim
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -44,6 +43,7 @@ from scenes.occlusion import pybullet  # imported there without its greeting on 
 from workers.simulate.description import CoordinateLimit, ModelDescription, describe
 from workers.simulate.engines import simulate
 from workers.simulate.model import build, coordinate_order
+from workers.simulate.opensim_library import osim
 from workers.simulate.record import CONTACT_THRESHOLD_N, joint_moments
 from workers.simulate.urdf import urdf
 

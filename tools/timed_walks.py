@@ -21,9 +21,8 @@ from farm.records import BodyModel, GaitParameters
 from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M
 
 if TYPE_CHECKING:
-    import opensim as osim
-
     from workers.simulate.forward import Rollout
+    from workers.simulate.opensim_library import osim
 
 FRONTAL_START = {
     "theta_tgt_f": 0.0, "c0_f": 1.5, "cv_f": 0.5, "HAB_3_PG": 1.0, "HAB_3_DG": 1.0, "HAB_6_PG": 1.0,

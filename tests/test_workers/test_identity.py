@@ -35,6 +35,7 @@ def test_everything_that_moves_the_body_is_a_source() -> None:
         "export.py",
         "identity.py",
         "metabolics.py",
+        "opensim_library.py",
         "probe.py",
         "record.py",
         "score.py",

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import opensim as osim
 from numpy.typing import NDArray
 
 from farm.records import GaitParameters
 from workers.simulate.description import ModelDescription
 from workers.simulate.forward import Walk
 from workers.simulate.model import build, coordinate_order
+from workers.simulate.opensim_library import osim
 from workers.simulate.record import opensim_states
 from workers.simulate.twin.dynamics import scratch
 from workers.simulate.twin.engine import TwinWalk

@@ -24,7 +24,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import opensim
 from numpy.typing import NDArray
 
 from farm.axes import transform_points
@@ -32,6 +31,7 @@ from farm.records import GaitParameters, Trajectory
 from farm.sampling.anatomy import KEYPOINTS, Anatomy
 from workers.simulate.description import describe
 from workers.simulate.model import build
+from workers.simulate.opensim_library import osim as opensim
 from workers.simulate.urdf import urdf
 
 MM_PER_M = 1000.0

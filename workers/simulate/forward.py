@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import opensim as osim
 from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
@@ -25,6 +24,7 @@ from farm.records import GaitParameters
 from farm.seeds import Stream, generator
 from workers.simulate.description import ModelDescription, describe
 from workers.simulate.model import build, coordinate_order
+from workers.simulate.opensim_library import osim
 
 INTEGRATION_STEP_S = CONTROL_STEP_S / 6
 """SemiExplicitEuler2 at 0.83 ms. With longer steps friction on a loaded foot's small mass alternates from step to
@@ -178,7 +178,6 @@ class Walk:
         manager = self._make_manager(self.model, state)
         steps = round(duration_s / CONTROL_STEP_S)
         noise = motor_noise(self.parameters, self._seed, steps + 1)
-        vector = osim.Vector(self.model.getNumControls(), 0.0)
         times: list[float] = []
         states: list[tuple[NDArray[np.float64], ...]] = []
         controls: list[NDArray[np.float64]] = []
@@ -209,9 +208,7 @@ class Walk:
                 break
             if step == steps:
                 break
-            for i, value in enumerate(control.tolist()):
-                vector.set(i, value)
-            self.model.setDefaultControls(vector)
+            self.model.setDefaultControls(osim.Vector.createFromMat(control))
             try:
                 state = manager.integrate(now_s + CONTROL_STEP_S)
             except RuntimeError as error:

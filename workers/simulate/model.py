@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import opensim as osim
 from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
@@ -25,6 +24,7 @@ from workers.simulate.description import (
     Muscle,
     describe,
 )
+from workers.simulate.opensim_library import osim
 
 CREDITS = (
     "Built by gaitfarm from the tables of gait14dof22musc (A. Seth, D.G. Thelen, F.C. Anderson, S.L. Delp; adjusted "

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import opensim
-
 from farm.axes import GRAVITY_M_S2
+from workers.simulate.opensim_library import osim as opensim
 
 START_ANGLE_RAD = 0.05
 """Small enough for the closed form of the linear pendulum to hold to a few microradians over 0.1 s."""

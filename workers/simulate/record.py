@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import opensim as osim
 from numpy.typing import NDArray
 
 from farm.config import SAMPLE_RATE_HZ, Engine
@@ -19,6 +18,7 @@ from farm.sampling.anatomy import BODIES
 from workers.simulate.description import ModelDescription
 from workers.simulate.metabolics import BASAL_POWER_W_KG, metabolic_power, muscle_mass_kg
 from workers.simulate.model import coordinate_order
+from workers.simulate.opensim_library import osim
 
 if TYPE_CHECKING:
     from workers.simulate.forward import Rollout
