@@ -57,7 +57,7 @@ def cost(rollout: Rollout, plan: BodyPlan, aim: Aim) -> tuple[float, dict[str, f
         travelled = float(rollout.coordinates[-1, names.index("pelvis_tx")]) if lasted else 0.0
         terms = {
             "fall": 100.0 * max(0.0, 1.0 - lasted / aim.duration_s),
-            "start": 40.0 - 5.0 * max(0.0, min(travelled, aim.speed_m_s * min(lasted, START_S))),
+            "start": 60.0 - 5.0 * max(0.0, min(travelled, aim.speed_m_s * min(lasted, START_S))),
         }
         if "pelvis_tz" in names and lasted:
             terms["sideways"] = min(_sideways(rollout.coordinates, names), 10.0)
