@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from farm.dataset import video
 from farm.dataset.video import decode, encode, psnr_db
 from farm.errors import FormatError
 
@@ -43,6 +44,34 @@ def test_every_picture_keeps_its_number() -> None:
 
 def test_the_same_pictures_give_the_same_bytes() -> None:
     assert encode(_clip(), frame_rate_hz=30.0) == encode(_clip(), frame_rate_hz=30.0)
+
+
+def _noisy_clip() -> np.ndarray:
+    """Noise over a texture that moves: 6 macroblocks wide, so that vectors of 8 reach past the end of a row."""
+    rng = np.random.default_rng(0)
+    ground = rng.integers(0, 255, (96, 96, 3)).astype(float)
+    moving = np.stack([np.roll(ground, number // 2, axis=1) for number in range(20)])
+    return np.clip(moving + rng.normal(0, 40, moving.shape), 0, 255).astype(np.uint8)
+
+
+def test_the_bytes_do_not_depend_on_what_lies_in_memory() -> None:
+    """Fails at once without `video.X264_PARAMS` where x264 uses AVX-512; elsewhere the next test does."""
+    clip = _noisy_clip()
+    rng = np.random.default_rng(1)
+    found = set()
+    for _ in range(20):
+        rubbish = [rng.integers(0, 256, rng.integers(1_000, 100_000), dtype=np.uint8) for _ in range(20)]
+        del rubbish  # x264 gets these blocks back from the heap
+        found.add(encode(clip, frame_rate_hz=30.0))
+    assert len(found) == 1
+
+
+def test_the_bytes_do_not_depend_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """x264 without its assembler gives what it gives with all that this processor offers."""
+    clip = _noisy_clip()
+    fast = encode(clip, frame_rate_hz=30.0)
+    monkeypatch.setattr(video, "X264_PARAMS", f"{video.X264_PARAMS}:asm=0")
+    assert encode(clip, frame_rate_hz=30.0) == fast
 
 
 @pytest.mark.parametrize("rate", [12.5, 29.97, 30.0, 100.0])
