@@ -33,8 +33,6 @@ step, in time with the samples, and the recorded force is off by a tenth of body
 FALLEN_PELVIS_HEIGHT = 0.68
 """Below this share of its height in the initial pose the pelvis has dropped for good."""
 
-_STEPS_PER_SAMPLE = round(1.0 / (SAMPLE_RATE_HZ * CONTROL_STEP_S))
-
 MAX_SPEED = 200.0
 """rad/s or m/s: no human joint reaches it, a diverging integration does."""
 
@@ -102,14 +100,28 @@ class Walk:
         parameters: Body, muscles and reflex gains.
         seed: Campaign seed; with the sample id it fixes the motor noise.
         manager: Makes the integrator; only studies of the integration give another than the farm's.
+        control_step_s: Between two calls of the controller, a whole part of the 10 ms between samples; only studies
+            of the control rate give another than the farm's.
+
+    Raises:
+        ValueError: The samples would fall between control steps.
     """
 
-    def __init__(self, parameters: GaitParameters, *, seed: int, manager: MakeManager | None = None) -> None:
+    def __init__(
+        self,
+        parameters: GaitParameters,
+        *,
+        seed: int,
+        manager: MakeManager | None = None,
+        control_step_s: float = CONTROL_STEP_S,
+    ) -> None:
         self.parameters = parameters
         self.description: ModelDescription = describe(parameters)
         self.model = build(self.description, name=f"gaitfarm_{parameters.sample_id}")
         self._seed = seed
-        self._lag_keeps = self.description.lag.keeps(CONTROL_STEP_S)
+        self._steps_per_sample = _steps_per_sample(control_step_s)
+        self._control_step_s = control_step_s
+        self._lag_keeps = self.description.lag.keeps(control_step_s)
         self._excitation: NDArray[np.float64] | None = None
         self._make_manager = manager or farm_manager
         self._weight_n = self.description.anatomy.mass_kg * GRAVITY_M_S2
@@ -121,7 +133,7 @@ class Walk:
                 LegGains.from_normalised(parameters.reflex_gains[0]),
                 LegGains.from_normalised(parameters.reflex_gains[1]),
             ),
-            control_step_s=CONTROL_STEP_S,
+            control_step_s=control_step_s,
             delay_scale=parameters.neural_delay_scale,
         )
 
@@ -176,15 +188,16 @@ class Walk:
         began = time.monotonic()
         state = self._handles.state
         manager = self._make_manager(self.model, state)
-        steps = round(duration_s / CONTROL_STEP_S)
-        noise = motor_noise(self.parameters, self._seed, steps + 1)
+        control_step_s = self._control_step_s
+        steps = round(duration_s / control_step_s)
+        noise = motor_noise(self.parameters, self._seed, steps + 1, control_step_s=control_step_s)
         times: list[float] = []
         states: list[tuple[NDArray[np.float64], ...]] = []
         controls: list[NDArray[np.float64]] = []
         loads: list[tuple[float, float]] = []
         end, detail = "completed", ""
         for step in range(steps + 1):
-            now_s = step * CONTROL_STEP_S
+            now_s = step * control_step_s
             y = state.getY().to_numpy().copy()
             q, u = y[self._order], y[len(self._order) + self._order]
             try:
@@ -194,7 +207,7 @@ class Walk:
                 break
             senses = self._sense(state, q, u)
             control = self._control(senses, q, u, noise[step])
-            if step % _STEPS_PER_SAMPLE == 0:
+            if step % self._steps_per_sample == 0:
                 times.append(now_s)
                 states.append((y, q, u))
                 controls.append(control)
@@ -210,7 +223,7 @@ class Walk:
                 break
             self.model.setDefaultControls(osim.Vector.createFromMat(control))
             try:
-                state = manager.integrate(now_s + CONTROL_STEP_S)
+                state = manager.integrate(now_s + control_step_s)
             except RuntimeError as error:
                 end, detail = "diverged", f"at {now_s:.3f} s OpenSim stopped: {' '.join(str(error).split())}"
                 break
@@ -280,6 +293,16 @@ class Walk:
         return np.concatenate([excitation, torques])
 
 
+def _steps_per_sample(control_step_s: float) -> int:
+    steps = round(1.0 / (SAMPLE_RATE_HZ * control_step_s))
+    if steps < 1 or not math.isclose(steps * control_step_s * SAMPLE_RATE_HZ, 1.0):
+        raise ValueError(
+            f"control_step_s {control_step_s!r} must divide the {1.0 / SAMPLE_RATE_HZ:g} s between two samples; "
+            f"the farm's is {CONTROL_STEP_S:g}"
+        )
+    return steps
+
+
 def farm_manager(model: osim.Model, state: osim.State) -> osim.Manager:
     """The farm's integrator, ready at `state`."""
     manager = osim.Manager(model)
@@ -302,10 +325,12 @@ def initial_state(parameters: GaitParameters, lumbar_rest_rad: float) -> tuple[d
     return pose, speeds
 
 
-def motor_noise(parameters: GaitParameters, seed: int, steps: int) -> NDArray[np.float64]:
+def motor_noise(
+    parameters: GaitParameters, seed: int, steps: int, *, control_step_s: float = CONTROL_STEP_S
+) -> NDArray[np.float64]:
     """Signal-dependent noise factors `[steps, M]` (Harris & Wolpert 1998), an Ornstein-Uhlenbeck process."""
     rng = generator(seed, Stream.MOTOR_NOISE, parameters.sample_id)
-    keep = math.exp(-CONTROL_STEP_S / NOISE_CORRELATION_S)
+    keep = math.exp(-control_step_s / NOISE_CORRELATION_S)
     muscles = len(parameters.plan.muscles)
     white = rng.standard_normal((steps, muscles)) * math.sqrt(1.0 - keep * keep)
     noise = np.empty_like(white)
