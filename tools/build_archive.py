@@ -54,6 +54,7 @@ def confirm(path: Path) -> tuple[dict[str, Any] | None, str]:
         "side": job.get("side", "none"),
         "leg_length_m": round(dimensions.leg_length_m, 4),
         "speed_m_s": round(speed, 3),
+        "target_speed_m_s": job["speed_m_s"],
         "cost": round(found["cost"], 3),
     }
     for side, gains in zip("rl", legs, strict=True):

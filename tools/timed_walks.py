@@ -119,7 +119,7 @@ def walker(body_model: BodyModel, name: str | None = None) -> GaitParameters:
         gains = np.concatenate([gains, np.tile(frontal, (2, 1))], axis=1)
     return GaitParameters(
         body_model=body_model, stature_m=GENERIC_STATURE_M, mass_kg=GENERIC_MASS_KG,
-        target_speed_m_s=row.speed_m_s, reflex_gain_names=names, reflex_gains=gains,
+        target_speed_m_s=row.target_speed_m_s, reflex_gain_names=names, reflex_gains=gains,
     )  # fmt: skip
 
 

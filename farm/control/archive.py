@@ -41,6 +41,7 @@ class ArchivedController:
         side: Side affected: "none", "right" or "both".
         leg_length_m: Of the body it was searched for.
         speed_m_s: Speed that this body walked at.
+        target_speed_m_s: Speed that was asked of it; its walk starts at a speed in proportion.
         gains: `[2, G]` normalised, right and left.
         cost: What the search had reached.
     """
@@ -51,6 +52,7 @@ class ArchivedController:
     side: Side
     leg_length_m: float
     speed_m_s: float
+    target_speed_m_s: float
     gains: NDArray[np.float64]
     cost: float
 
@@ -81,6 +83,7 @@ def archive(body_model: BodyModel = "planar") -> tuple[ArchivedController, ...]:
             side=row["side"],  # type: ignore[arg-type]
             leg_length_m=float(row["leg_length_m"]),
             speed_m_s=float(row["speed_m_s"]),
+            target_speed_m_s=float(row["target_speed_m_s"]),
             gains=np.array([[float(row[f"{name}_{side}"]) for name in names] for side in "rl"]),
             cost=float(row["cost"]),
         )

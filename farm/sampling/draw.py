@@ -81,7 +81,7 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
         neural_delay_scale=impairment.delay,
         motor_noise=person.motor_noise,
         arm_swing=person.arm_swing,
-        target_speed_m_s=controller.speed_m_s * math.sqrt(ratio),
+        target_speed_m_s=controller.target_speed_m_s * math.sqrt(ratio),
         controller=controller.name,
         reflex_gain_names=gain_names(campaign.body_model),
         reflex_gains=gains + spread,

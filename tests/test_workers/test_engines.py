@@ -13,10 +13,10 @@ import pytest
 
 from farm.config import Engine
 from farm.control.archive import archive
-from farm.control.reflex import GAIN_NAMES
+from farm.control.reflex import gain_names
 from farm.gait.labels import gait_labels
 from farm.records import BodyModel, GaitParameters, Trajectory
-from farm.sampling.anatomy import anatomy
+from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M, anatomy
 from workers.simulate.description import describe
 from workers.simulate.engines import simulate
 from workers.simulate.forward import Rollout
@@ -26,12 +26,15 @@ from workers.simulate.record import activation_order, opensim_states, replay
 DURATION_S = 1.0
 
 
-def healthy(**changes: object) -> GaitParameters:
+def healthy(body_model: BodyModel = "planar", **changes: object) -> GaitParameters:
     """The archive's walker nearest to 1.2 m/s: it walks on where others stumble."""
-    row = min((row for row in archive() if row.condition == "healthy"), key=lambda r: abs(r.speed_m_s - 1.2))
+    rows = [row for row in archive(body_model) if row.condition == "healthy"]
+    row = min(rows, key=lambda r: abs(r.speed_m_s - 1.2))
     person = GaitParameters(
-        target_speed_m_s=row.speed_m_s, motor_noise=0.02, reflex_gain_names=GAIN_NAMES, reflex_gains=row.gains
-    )
+        body_model=body_model, stature_m=GENERIC_STATURE_M, mass_kg=GENERIC_MASS_KG,
+        target_speed_m_s=row.target_speed_m_s, motor_noise=0.02,
+        reflex_gain_names=gain_names(body_model), reflex_gains=row.gains,
+    )  # fmt: skip
     return dataclasses.replace(person, **changes)  # type: ignore[arg-type]
 
 
@@ -191,9 +194,10 @@ def test_the_twins_walk_is_the_same_in_any_process(twin: Trajectory) -> None:
 
 
 @pytest.mark.slow
-def test_gait_labels_of_ten_seconds_agree() -> None:
+@pytest.mark.parametrize("body_model", ["planar", "3d"])
+def test_gait_labels_of_ten_seconds_agree(body_model: BodyModel) -> None:
     """Within 2 % over ten seconds, the share to which chaos may let the walks part."""
-    person = healthy(motor_noise=0.0)
+    person = healthy(body_model, motor_noise=0.0)
     labels = {}
     for engine in ("twin", "opensim"):
         made = simulate(person, engine=engine, seed=3, duration_s=10.0, budget_s=300.0)  # type: ignore[arg-type]

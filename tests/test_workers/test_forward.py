@@ -20,7 +20,7 @@ def healthy(**changes: object) -> GaitParameters:
     row = min((row for row in archive() if row.condition == "healthy"), key=lambda r: abs(r.speed_m_s - 1.2))
     person = GaitParameters(
         stature_m=GENERIC_STATURE_M,
-        target_speed_m_s=row.speed_m_s,
+        target_speed_m_s=row.target_speed_m_s,
         reflex_gain_names=GAIN_NAMES,
         reflex_gains=row.gains,
     )
