@@ -34,4 +34,3 @@ def test_a_walk_is_bit_for_bit_the_same_in_either_order(body_model: str) -> None
         assert done.returncode == 0, done.stderr[-2000:]
         digests.add(done.stdout.strip())
     assert len(digests) == 1
-

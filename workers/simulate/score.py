@@ -85,6 +85,7 @@ def cost(rollout: Rollout, plan: BodyPlan, aim: Aim) -> tuple[float, dict[str, f
     if "pelvis_tz" in names:
         terms["sideways"] = _sideways(q, names)
         terms["width"] = _width(q, loads, names)
+        terms["haste"] = _haste(rollout.speeds[settled], names)
     return sum(terms.values()), terms
 
 
@@ -115,6 +116,15 @@ def _sideways(q: NDArray[np.float64], names: tuple[str, ...]) -> float:
     for side in "rl":
         total += 40.0 * beyond(f"hip_adduction_{side}", -0.20, 0.14)
         total += 20.0 * beyond(f"hip_rotation_{side}", -0.15, 0.15)
+    return total
+
+
+def _haste(u: NDArray[np.float64], names: tuple[str, ...]) -> float:
+    """Hips beyond 5 and knees beyond 8 rad/s, which walking does not reach: legs thrown forward by bursts of power."""
+    total = 0.0
+    for joint, most in (("hip_flexion", 5.0), ("knee_angle", 8.0)):
+        speed = np.abs(u[:, [names.index(f"{joint}_{side}") for side in "rl"]])
+        total += 3.0 * float(np.mean(np.maximum(speed - most, 0.0) ** 2))
     return total
 
 
