@@ -258,6 +258,27 @@ def test_a_passive_swing_conserves_energy(twin: TwinModel, work: Scratch) -> Non
     assert kinetic < 1e-6, "energy drifted by more than a millionth of what the fall turned over"
 
 
+def test_a_body_at_rest_loads_its_feet_with_its_weight(twin: TwinModel, description: ModelDescription) -> None:
+    """Dropped on the floor, all joints and the posture held by springs: it settles, and the floor carries it."""
+    names = description.coordinate_names
+    held = [i for i, name in enumerate(names) if name not in ("pelvis_tx", "pelvis_ty", "pelvis_tz")]
+    standing = only(twin, "contact")._replace(
+        spring_coordinates=np.array(held), springs=np.tile([3000.0, 30.0, 0.0], (len(held), 1))
+    )
+    work, step = scratch(standing), 2e-4
+    q, u, udot = np.zeros(len(names)), np.zeros(len(names)), np.zeros(len(names))
+    adot = np.zeros(len(twin.paths))
+    control = np.zeros(len(twin.paths) + len(twin.reflexes))
+    q[twin.height] = 0.93 * description.anatomy.stature_m / 1.80
+    for _ in range(20000):
+        derivatives(standing, q, u, np.zeros(len(adot)), control, work, udot, adot)
+        u += step * udot
+        q += step * u
+    assert work.load.sum() == pytest.approx(twin.weight, rel=0.02)
+    assert work.load[0] == pytest.approx(work.load[1], rel=0.05)
+    assert abs(u[twin.height]) < 0.01
+
+
 @pytest.mark.parametrize(("names", "senses_of"), [(GAIN_NAMES, SENSES), (GAIN_NAMES_3D, SENSES_3D)])
 def test_controller_steps_like_the_reflex_controller(names: tuple[str, ...], senses_of: tuple[str, ...]) -> None:
     """The senses are random walks that cross every threshold; the gains differ by leg; a delay is no whole step."""
