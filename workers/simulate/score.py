@@ -35,6 +35,7 @@ class Aim:
 
     Attributes:
         speed_m_s: Mean forward speed.
+        haste_weight: Per mean squared excess of a hip's or knee's speed (rad/s); in three dimensions only.
         norm_weight: Per mean squared norm-band SD of hip, knee and ankle curves; 0 for pathological gaits.
     """
 
@@ -43,6 +44,7 @@ class Aim:
     speed_weight: float = 30.0
     effort_weight: float = 20.0
     norm_weight: float = 0.5
+    haste_weight: float = 3.0
 
 
 def cost(rollout: Rollout, plan: BodyPlan, aim: Aim) -> tuple[float, dict[str, float]]:
@@ -85,7 +87,7 @@ def cost(rollout: Rollout, plan: BodyPlan, aim: Aim) -> tuple[float, dict[str, f
     if "pelvis_tz" in names:
         terms["sideways"] = _sideways(q, names)
         terms["width"] = _width(q, loads, names)
-        terms["haste"] = _haste(rollout.speeds[settled], names)
+        terms["haste"] = aim.haste_weight * _haste(rollout.speeds[settled], names)
     return sum(terms.values()), terms
 
 
@@ -124,7 +126,7 @@ def _haste(u: NDArray[np.float64], names: tuple[str, ...]) -> float:
     total = 0.0
     for joint, most in (("hip_flexion", 5.0), ("knee_angle", 8.0)):
         speed = np.abs(u[:, [names.index(f"{joint}_{side}") for side in "rl"]])
-        total += 3.0 * float(np.mean(np.maximum(speed - most, 0.0) ** 2))
+        total += float(np.mean(np.maximum(speed - most, 0.0) ** 2))
     return total
 
 
