@@ -1,6 +1,6 @@
 """How well the muscles' polynomial paths follow the scaled geometry: length and moment arms, muscle by muscle.
 
-    python -m tools.path_fits [--body-model 3d] [--people 20] [--json]
+    python tools/path_fits.py [--body-model 3d] [--people 20] [--json]
 
 Compared with the path over the bones at random joint angles of the walking range, for the generic man and for drawn
 people; the worst person is shown. True moment arms are differences of the geometry's length; postures at which a
