@@ -119,7 +119,7 @@ class Walk:
         self.description: ModelDescription = describe(parameters)
         self.model = build(self.description, name=f"gaitfarm_{parameters.sample_id}")
         self._seed = seed
-        self._steps_per_sample = _steps_per_sample(control_step_s)
+        self._steps_per_sample = steps_per_sample(control_step_s)
         self._control_step_s = control_step_s
         self._lag_keeps = self.description.lag.keeps(control_step_s)
         self._excitation: NDArray[np.float64] | None = None
@@ -293,7 +293,12 @@ class Walk:
         return np.concatenate([excitation, torques])
 
 
-def _steps_per_sample(control_step_s: float) -> int:
+def steps_per_sample(control_step_s: float) -> int:
+    """Control steps between two samples.
+
+    Raises:
+        ValueError: The samples would fall between control steps.
+    """
     steps = round(1.0 / (SAMPLE_RATE_HZ * control_step_s))
     if steps < 1 or not math.isclose(steps * control_step_s * SAMPLE_RATE_HZ, 1.0):
         raise ValueError(

@@ -15,12 +15,14 @@ from typing import Any, TypeVar, cast
 import numba
 
 import farm.control.reflex
+import workers.simulate.paths
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _digest() -> str:
-    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(farm.control.reflex.__file__)]
+    outside = (farm.control.reflex.__file__, workers.simulate.paths.__file__)
+    sources = [*sorted(Path(__file__).parent.glob("*.py")), *map(Path, outside)]
     whole = hashlib.sha256()
     for source in sources:
         whole.update(source.read_bytes())

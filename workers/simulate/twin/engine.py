@@ -1,6 +1,7 @@
 """The compiled twin of `workers.simulate.forward.Walk`: the same walk, some hundred times as fast.
 
-It searches and screens; what is recorded comes from OpenSim.
+It searches and screens, and with `engine: twin` it integrates what is recorded; what a recording says of the states
+comes from OpenSim even then (`workers.simulate.engines`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from farm.config import SAMPLE_RATE_HZ
 from farm.control.reflex import CONTROL_STEP_S
 from farm.errors import SimulationDiverged
 from farm.records import GaitParameters
@@ -26,13 +26,14 @@ from workers.simulate.forward import (
     Rollout,
     initial_state,
     motor_noise,
+    steps_per_sample,
 )
 from workers.simulate.twin.dynamics import HEIGHT, HEIGHT_OF_X, HEIGHT_OF_Y, HEIGHT_OF_Z, place, scratch
 from workers.simulate.twin.loop import COMPLETED, FELL, NOT_A_NUMBER, walk
 from workers.simulate.twin.pack import Floats, pack
 from workers.simulate.twin.reflex import delays, fresh_phases, physical_gains
 
-STEPS_PER_SAMPLE = round(1.0 / (SAMPLE_RATE_HZ * CONTROL_STEP_S))
+STEPS_PER_SAMPLE = steps_per_sample(CONTROL_STEP_S)
 
 
 class TwinWalk:

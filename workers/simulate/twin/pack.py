@@ -23,7 +23,7 @@ from workers.simulate.description import (
     JointCoordinate,
     ModelDescription,
 )
-from workers.simulate.paths import exponents
+from workers.simulate.paths import ORDER, exponents
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,7 +34,7 @@ PASSIVE_SHAPE = 4.0
 MIN_NORMALISED_LENGTH = 0.2
 """Fibre length at which OpenSim lets the passive force vanish."""
 
-PATH_ORDERS = (6, 5, 4)
+PATH_ORDERS = (ORDER[1], ORDER[2], ORDER[3])
 """Order of a path's polynomial of one, two, three coordinates as compiled in; lower ones are filled with zeros."""
 
 TRANSLATION, ROTATION = 0, 1
