@@ -6,12 +6,12 @@ unreachable storage, misspelt option).
 
 This is the only file of `farm` that imports `workers`, and it does so inside the
 command functions: `gaitfarm pull` runs where neither OpenSim, Ray, GL nor torch
-is installed. Every command's body lives in the room that owns the matter.
+is installed. Commands that need no engine stand in `farm.commands`; every
+command's body lives in the room that owns the matter.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +19,8 @@ from typing import Annotated
 import typer
 
 import farm
+from farm.commands import maintain, take
+from farm.commands.options import AsJson, EndpointUrl
 from farm.errors import UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE, NamedErrors, say_error
 
@@ -30,17 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-EndpointUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="AWS_ENDPOINT_URL", help="S3-compatible endpoint; leave out for AWS itself.", show_default=False
-    ),
-]
-"""Shared by every command that opens storage: `endpoint_url: EndpointUrl = None`."""
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
-"""Shared by every command that a machine may read: `as_json: AsJson = False`."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -146,89 +137,6 @@ def sample(
 
     made, files = write_one(load_drawable_campaign(campaign, seed=seed), sample_id, out)
     show(made, files, OUT_CONSOLE)
-
-
-@app.command()
-def info(
-    uri: Annotated[str, typer.Argument(help="A dataset: path, file:// or s3://bucket/prefix.")],
-    endpoint_url: EndpointUrl = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say what a dataset holds, how far it has come, and why samples were rejected."""
-    from farm.dataset.info import info as look
-    from farm.dataset.show import show_info
-
-    summary = look(uri, endpoint_url=endpoint_url)
-    if as_json:
-        typer.echo(json.dumps(summary, indent=1))
-    else:
-        show_info(summary, OUT_CONSOLE)
-
-
-@app.command()
-def verify(
-    uri: Annotated[str, typer.Argument(help="A dataset: path, file:// or s3://bucket/prefix.")],
-    fast: Annotated[bool, typer.Option("--fast", help="Check sizes and metadata only, not every byte.")] = False,
-    endpoint_url: EndpointUrl = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check that a dataset is whole and unchanged. Exit code 1 if it is not; every fault is named."""
-    from farm.dataset.show import progress_bar, show_verification
-    from farm.dataset.verify import verify as check
-
-    with progress_bar(ERROR_CONSOLE, "verifying shards") as progress:
-        report = check(uri, thorough=not fast, endpoint_url=endpoint_url, progress=progress)
-    if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=1))
-    else:
-        show_verification(report, OUT_CONSOLE)
-    raise typer.Exit(0 if report.sound else 1)
-
-
-@app.command()
-def pull(
-    uri: Annotated[str, typer.Argument(help="The dataset to take from: path, file:// or s3://bucket/prefix.")],
-    destination: Annotated[str, typer.Argument(help="Where the part goes: path, file:// or s3://bucket/prefix.")],
-    where: Annotated[
-        str | None,
-        typer.Option(
-            help="Gaits to take, as SQL over the index: \"gait_speed < 0.8 and condition == 'foot_drop'\"",
-            show_default=False,
-        ),
-    ] = None,
-    views: Annotated[
-        str | None, typer.Option(help="Views to take, with commas: front,side. All if left out.", show_default=False)
-    ] = None,
-    fields: Annotated[
-        str | None,
-        typer.Option(help="Arrays to take, with commas: keypoints_2d,labels. All if left out.", show_default=False),
-    ] = None,
-    endpoint_url: EndpointUrl = None,
-    destination_endpoint_url: Annotated[
-        str | None,
-        typer.Option(help="S3-compatible endpoint of the destination, if it is another.", show_default=False),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Take a part of a dataset along, as a dataset of its own; run again, it goes on where it stopped."""
-    from farm.dataset.pull import pull as take
-    from farm.dataset.show import progress_bar, show_pull
-
-    with progress_bar(ERROR_CONSOLE, "pulling shards") as progress:
-        report = take(
-            uri,
-            destination,
-            where=where,
-            views=_words(views, "--views"),
-            fields=_words(fields, "--fields"),
-            endpoint_url=endpoint_url,
-            destination_endpoint_url=destination_endpoint_url or endpoint_url,
-            progress=progress,
-        )
-    if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(report), indent=1))
-    else:
-        show_pull(report, OUT_CONSOLE)
 
 
 @app.command()
@@ -350,29 +258,8 @@ def predict(
         raise typer.Exit(2)
 
 
-@app.command()
-def compact(
-    uri: Annotated[str, typer.Argument(help="A dataset: path, file:// or s3://bucket/prefix.")],
-    endpoint_url: EndpointUrl = None,
-) -> None:
-    """Gather the index of all committed shards in one Parquet file, so that readers start faster."""
-    from farm.dataset.catalogue import compact as gather
-    from farm.dataset.manifest import read_manifest
-    from farm.storage import open_storage
-
-    storage = open_storage(uri, endpoint_url=endpoint_url)
-    read_manifest(storage)
-    typer.echo(f"{storage.uri}/{gather(storage)}")
-
-
-def _words(text: str | None, option: str) -> tuple[str, ...] | None:
-    """The names in a list with commas; None if the option was left out."""
-    if text is None:
-        return None
-    words = tuple(word.strip() for word in text.split(",") if word.strip())
-    if not words:
-        raise UserError(f"{option} is empty; name at least one, or leave it out to take all")
-    return words
+maintain.register(app)
+take.register(app)
 
 
 def main() -> None:

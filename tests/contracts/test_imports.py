@@ -24,7 +24,7 @@ ENGINE_HOMES: dict[str, tuple[str, ...]] = {
     # doctor.py imports ray and torch in a child process, to see whether they load
     "ray": ("workers/actors.py", "workers/generate.py", "workers/train/", "workers/doctor.py"),
     "torch": ("workers/train/", "workers/doctor.py"),
-    "typer": ("farm/cli.py", "farm/terminal.py"),
+    "typer": ("farm/cli.py", "farm/commands/", "farm/terminal.py"),
 }
 """Library -> the files and folders (with a slash) that may import it."""
 
