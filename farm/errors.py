@@ -30,6 +30,10 @@ class StorageError(UserError):
     """Storage that cannot be reached, refuses us, or is full. Raised after the retries are spent."""
 
 
+class StorageUnavailableError(StorageError):
+    """Storage that fails now and may work again by itself: it does not answer, or asks us to slow down."""
+
+
 class ObjectNotFoundError(StorageError):
     """There is no object under that key."""
 

@@ -7,7 +7,7 @@ import re
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 
-from farm.errors import ObjectNotFoundError, StorageError
+from farm.errors import ObjectNotFoundError, StorageError, StorageUnavailableError
 
 BROKEN_BODIES = (boto.IncompleteReadError, boto.ResponseStreamingError, boto.ReadTimeoutError)
 """What reading an answer's body raises when the connection breaks off in its midst."""
@@ -50,6 +50,24 @@ _BY_STATUS = {
     507: _CODES["InsufficientStorage"],
 }
 
+_PASSING_CODES = frozenset(
+    {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "RequestTimeoutException", "BadDigest",
+     "Throttling", "ThrottlingException", "RequestLimitExceeded", "OperationAborted", "ConditionalRequestConflict"}
+)  # fmt: skip
+_PASSING_STATUS = (408, 429, 500, 502, 503, 504)
+"""What goes by without anybody's doing; everything else waits for a person."""
+
+_PASSING_ERRORS = (
+    boto.ConnectionError,
+    boto.HTTPClientError,
+    boto.IncompleteReadError,
+    boto.ResponseStreamingError,
+    boto.CredentialRetrievalError,
+    boto.MetadataRetrievalError,
+    boto.FlexibleChecksumError,
+    boto.ChecksumError,
+)
+
 _BUCKET = re.compile(r"^(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]$")
 
 
@@ -76,7 +94,9 @@ def explain(error: Exception, *, verb: str, where: str, endpoint: str | None) ->
     """
     if isinstance(error, ClientError):
         return _from_answer(error, verb, where)
-    return StorageError(f"cannot {verb} {where}: {_from_client(error, endpoint or 'the S3 endpoint')}")
+    passes = isinstance(error, _PASSING_ERRORS) and not isinstance(error, boto.SSLError)
+    kind = StorageUnavailableError if passes else StorageError
+    return kind(f"cannot {verb} {where}: {_from_client(error, endpoint or 'the S3 endpoint')}")
 
 
 def _from_answer(error: ClientError, verb: str, where: str) -> StorageError:
@@ -88,7 +108,8 @@ def _from_answer(error: ClientError, verb: str, where: str) -> StorageError:
         return StorageError(f"cannot {verb} {where}: {_CODES['NoSuchBucket']}")
     cause = _CODES.get(code) or _BY_STATUS.get(status) or "the store refused the request; see its log"
     safe_code = code if re.fullmatch(r"[A-Za-z0-9.]{1,64}", code) else "no code"
-    return StorageError(f"cannot {verb} {where}: {cause} (HTTP {status}, {safe_code})")
+    kind = StorageUnavailableError if code in _PASSING_CODES or status in _PASSING_STATUS else StorageError
+    return kind(f"cannot {verb} {where}: {cause} (HTTP {status}, {safe_code})")
 
 
 def _from_client(error: Exception, endpoint: str) -> str:
