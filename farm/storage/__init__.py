@@ -10,10 +10,19 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 from farm.errors import StorageError
-from farm.storage.contract import Probe, Storage, StoredObject, validate_key
+from farm.storage.contract import PROBE_PREFIX, Probe, Storage, StoredObject, Unfinished, validate_key
 from farm.storage.file import FileStorage
 
-__all__ = ["FileStorage", "Probe", "Storage", "StoredObject", "open_storage", "validate_key"]
+__all__ = [
+    "PROBE_PREFIX",
+    "FileStorage",
+    "Probe",
+    "Storage",
+    "StoredObject",
+    "Unfinished",
+    "open_storage",
+    "validate_key",
+]
 
 _ALLOWED = "give a path, file:///path or s3://bucket/prefix"
 

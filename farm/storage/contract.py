@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
-from farm.errors import AlreadyExistsError, StorageError
+from farm.errors import StorageError
 
 MAX_KEY_BYTES = 900
 """Below S3's limit of 1024 bytes for a whole key, so that a root's prefix still fits."""
@@ -15,25 +15,63 @@ WRITING_PREFIX = ".writing-"
 """Marks files that are not whole yet; no key may have a part that begins so."""
 
 
+PROBE_PREFIX = ".probe-"
+"""Begins the names of objects that a probe writes and removes; one that was killed midway leaves some."""
+
+
 @dataclass(frozen=True, order=True)
 class StoredObject:
-    """One object of a listing: key relative to the root, size in bytes."""
+    """One object of a listing.
+
+    Attributes:
+        key: Relative to the root.
+        size: In bytes.
+        modified_s: When it was last written, in seconds since 1970 by the store's own clock (`Storage.now_s`).
+            Two listings of one object are equal whatever they say here.
+    """
 
     key: str
     size: int
+    modified_s: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, order=True)
+class Unfinished:
+    """What an interrupted write left behind: invisible to readers, and paid for until it is discarded.
+
+    Attributes:
+        key: The object that was being written on S3; the temporary file in a folder.
+        size: Bytes that had arrived.
+        modified_s: When the write began (S3) or last moved (folders), by the store's own clock.
+        upload_id: The store's name for a multipart upload; empty in folders.
+    """
+
+    key: str
+    size: int
+    modified_s: float = field(default=0.0, compare=False)
+    upload_id: str = ""
+
+
+Truth = Literal["atomic", "racy", "ignored"]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a test write showed.
+    """What test writes showed of put-if-absent.
 
     Attributes:
-        put_if_absent: True if a second `put_once` on the same key was refused and changed nothing.
+        truth: "atomic": of racing writers of one key exactly one succeeded, each time. "racy": a key that exists
+            is refused, but several racing writers succeeded at once. "ignored": the condition has no effect.
         detail: The same in words, for `gaitfarm doctor`.
     """
 
-    put_if_absent: bool
+    truth: Truth
     detail: str
+
+    @property
+    def put_if_absent(self) -> bool:
+        """Whether `put_once` keeps its promise here."""
+        return self.truth == "atomic"
 
 
 class Storage(Protocol):
@@ -88,8 +126,24 @@ class Storage(Protocol):
         """Remove an object; no error if there is none."""
         ...
 
+    def now_s(self) -> float:
+        """What the store's own clock says, in seconds since 1970; comparable with `StoredObject.modified_s`.
+
+        The clocks of the machines that write and sweep may be wrong, each in its own way; ages are
+        told by this one alone. On S3 it has whole seconds.
+        """
+        ...
+
+    def unfinished(self) -> Sequence[Unfinished]:
+        """What interrupted writes left under the root, sorted; writes that are under way are among it."""
+        ...
+
+    def discard(self, item: Unfinished) -> None:
+        """Remove one of `unfinished`; no error if it has gone. A writer that is still at it fails."""
+        ...
+
     def probe(self) -> Probe:
-        """Write one key twice by `put_once` and say whether the store honours conditions; leaves nothing behind."""
+        """Find out by racing writes whether `put_once` keeps its promise here; leaves nothing behind."""
         ...
 
 
@@ -133,22 +187,3 @@ def _fault(key: str) -> str:
         if part.startswith(WRITING_PREFIX):
             return f"has a part that begins with {WRITING_PREFIX!r}"
     return ""
-
-
-def probe_by_writing(storage: Storage, key: str) -> Probe:
-    """The probe that every storage uses: two `put_once` with different bytes on a key of its own."""
-    first, second = b"gaitfarm probe 1", b"gaitfarm probe 2"
-    try:
-        storage.put_once(key, first)
-        try:
-            storage.put_once(key, second)
-        except AlreadyExistsError:
-            if storage.get(key) == first:
-                return Probe(True, f"{storage.uri} honours put-if-absent")
-        return Probe(
-            False,
-            f"{storage.uri} does not honour put-if-absent (If-None-Match: *): a second write of one key was accepted; "
-            "let only one run write at a time, or use a store that does (AWS S3, Ceph, MinIO, R2, a local disk)",
-        )
-    finally:
-        storage.delete(key)

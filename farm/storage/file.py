@@ -9,15 +9,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from farm.errors import AlreadyExistsError, ObjectNotFoundError, StorageError
+from farm.errors import AlreadyExistsError, ObjectNotFoundError, StorageError, StorageUnavailableError
 from farm.storage.contract import (
     WRITING_PREFIX,
     Probe,
     StoredObject,
-    probe_by_writing,
+    Unfinished,
     validate_key,
     validate_prefix,
 )
+from farm.storage.probe import probe_by_racing
 
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free space or choose another place",
@@ -33,6 +34,14 @@ _CAUSES = {
     errno.EMFILE: "too many open files; raise `ulimit -n`",
     errno.ESTALE: "the network file system lost the file; mount it again",
 }
+
+_PASSING = frozenset(
+    {errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EBUSY, errno.ENOLCK}
+)
+"""What network file systems and busy machines answer and may soon not answer any more; all else waits for a person."""
+
+VANISHED_ATTEMPTS = 8
+"""Tries of `put_once` where each time a file stood there and was deleted before we could read it."""
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
@@ -76,35 +85,19 @@ class FileStorage:
     def put_once(self, key: str, data: bytes) -> None:
         path = self._path(key)
         with self._explain("write", key), self._whole_file(path, data) as written:
-            try:
-                os.link(written, path)
-            except FileExistsError:
-                pass
-            except OSError as error:
-                if error.errno in _NO_LINKS:
-                    raise StorageError(
-                        f"{self.uri}: this file system has no hard links, so no two writers could be kept apart; "
-                        "choose a local disk (ext4, xfs, btrfs, APFS), NFS or S3"
-                    ) from None
-                raise
-            else:
-                _flush_folder(path.parent)
-                return
-        if self.get(key) != data:
-            raise AlreadyExistsError(f"{self.uri}/{key} exists already with other content; it was left as it is")
+            for _ in range(VANISHED_ATTEMPTS):
+                if _linked(written, path, self.uri) or self._holds(path, data):
+                    # Also where the file is ours from before: an attempt that failed between the two must not count
+                    # as done until the name is durable. NFS may say "exists" of a link whose answer was lost.
+                    _flush_folder(path.parent)
+                    return
+        raise StorageError(f"cannot write {self.uri}/{key}: others keep creating and deleting it; run again")
 
     def list(self, prefix: str = "") -> Sequence[StoredObject]:
         folder = self._path(validate_prefix(prefix)[:-1]) if prefix else self._root
-        found: list[StoredObject] = []
-        with self._explain("list", prefix or "."):
-            for parent, _, names in os.walk(folder, onerror=_raise_unless_missing):
-                for name in names:
-                    if name.startswith(WRITING_PREFIX):
-                        continue
-                    path = Path(parent, name)
-                    with suppress(FileNotFoundError):  # deleted while we listed
-                        found.append(StoredObject(path.relative_to(self._root).as_posix(), path.stat().st_size))
-        return sorted(found)
+        return sorted(
+            StoredObject(key, status.st_size, status.st_mtime) for key, status in self._files(folder, writing=False)
+        )
 
     def size(self, key: str) -> int:
         path = self._path(key)
@@ -118,8 +111,45 @@ class FileStorage:
         with self._explain("delete", key):
             path.unlink(missing_ok=True)
 
+    def now_s(self) -> float:
+        """The time that the file system gives to a new file: on a network file system, its server's."""
+        with self._explain("write", "."), self._whole_file(self._root / "clock", b"") as written:
+            return written.stat().st_mtime
+
+    def unfinished(self) -> Sequence[Unfinished]:
+        return sorted(
+            Unfinished(key, status.st_size, status.st_mtime) for key, status in self._files(self._root, writing=True)
+        )
+
+    def discard(self, item: Unfinished) -> None:
+        folder, _, name = item.key.rpartition("/")
+        if not name.startswith(WRITING_PREFIX) or "\\" in name or "\0" in name:
+            raise StorageError(f"{self.uri}/{item.key} is no unfinished write; only those can be discarded")
+        path = (self._path(folder) if folder else self._root) / name
+        with self._explain("delete", item.key):
+            path.unlink(missing_ok=True)
+
     def probe(self) -> Probe:
-        return probe_by_writing(self, f".probe-{secrets.token_hex(8)}")
+        return probe_by_racing(self)
+
+    def _files(self, folder: Path, *, writing: bool) -> Iterator[tuple[str, os.stat_result]]:
+        """Key and status of every file below `folder`: those that are whole, or those being written."""
+        with self._explain("list", folder.relative_to(self._root).as_posix()):
+            for parent, _, names in os.walk(folder, onerror=_raise_unless_missing):
+                for name in names:
+                    if name.startswith(WRITING_PREFIX) == writing:
+                        path = Path(parent, name)
+                        with suppress(FileNotFoundError):  # deleted while we listed
+                            yield path.relative_to(self._root).as_posix(), path.stat()
+
+    def _holds(self, path: Path, data: bytes) -> bool:
+        """True if the file holds `data`, False if it has vanished, else AlreadyExistsError."""
+        try:
+            if path.read_bytes() == data:
+                return True
+        except FileNotFoundError:
+            return False
+        raise AlreadyExistsError(f"{path} exists already with other content; it was left as it is")
 
     def _path(self, key: str) -> Path:
         """The file of a key. Symbolic links may not lead out of the root."""
@@ -152,7 +182,24 @@ class FileStorage:
             raise ObjectNotFoundError(f"cannot {verb} {self.uri}/{key}: there is no such object") from None
         except OSError as error:
             cause = _CAUSES.get(error.errno or 0, error.strerror or type(error).__name__)
-            raise StorageError(f"cannot {verb} {self.uri}/{key}: {cause}") from None
+            kind = StorageUnavailableError if error.errno in _PASSING else StorageError
+            raise kind(f"cannot {verb} {self.uri}/{key}: {cause}") from None
+
+
+def _linked(written: Path, path: Path, uri: str) -> bool:
+    """Give a whole file its name; False if the name is taken."""
+    try:
+        os.link(written, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise StorageError(
+                f"{uri}: this file system has no hard links, so no two writers could be kept apart; "
+                "choose a local disk (ext4, xfs, btrfs, APFS), NFS or S3"
+            ) from None
+        raise
+    return True
 
 
 def _make_folder(folder: Path) -> None:

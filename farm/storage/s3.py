@@ -11,11 +11,11 @@ from __future__ import annotations
 import io
 import os
 import random
-import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -26,7 +26,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from farm.errors import AlreadyExistsError, ObjectNotFoundError, StorageError
-from farm.storage.contract import Probe, StoredObject, probe_by_writing, validate_key, validate_prefix
+from farm.storage.contract import Probe, StoredObject, Unfinished, validate_key, validate_prefix
+from farm.storage.probe import probe_by_racing
 from farm.storage.s3_errors import BROKEN_BODIES, explain, is_bucket_name, missing_object
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class S3Storage:
                 for item in page.get("Contents", []):
                     key = item["Key"].removeprefix(self._prefix)
                     if not key.endswith("/"):  # consoles make such empty objects to stand for folders
-                        found.append(StoredObject(key, item["Size"]))
+                        found.append(StoredObject(key, item["Size"], item["LastModified"].timestamp()))
         return sorted(found)
 
     def size(self, key: str) -> int:
@@ -165,8 +166,57 @@ class S3Storage:
         with self._explain("delete", key):
             self._s3().delete_object(Bucket=self._bucket, Key=self._key(key))
 
+    def now_s(self) -> float:
+        with self._explain("list", ""):
+            answer = self._s3().list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        try:
+            return parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            raise StorageError(
+                f"{self.uri}: the store's answers carry no date ({date[:40]!r}), so the age of objects cannot be told; "
+                "is there a proxy that drops the Date header?"
+            ) from None
+
+    def unfinished(self) -> Sequence[Unfinished]:
+        """Multipart uploads that were neither completed nor aborted. A store that cannot list them shows none."""
+        with self._explain("list", ""):
+            try:
+                pages = self._s3().get_paginator("list_multipart_uploads")
+                uploads = [
+                    (item["Key"], item["UploadId"], item["Initiated"].timestamp())
+                    for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix)
+                    for item in page.get("Uploads", [])
+                ]
+            except ClientError as error:
+                if _status(error) == 501:
+                    return []
+                raise
+            return sorted(
+                Unfinished(name.removeprefix(self._prefix), self._parts_size(name, upload_id), begun_s, upload_id)
+                for name, upload_id, begun_s in uploads
+            )
+
+    def discard(self, item: Unfinished) -> None:
+        with self._explain("delete", item.key):
+            try:
+                self._s3().abort_multipart_upload(Bucket=self._bucket, Key=self._key(item.key), UploadId=item.upload_id)
+            except ClientError as error:
+                if _code(error) != "NoSuchUpload":
+                    raise
+
     def probe(self) -> Probe:
-        return probe_by_writing(self, f".probe-{secrets.token_hex(8)}")
+        return probe_by_racing(self)
+
+    def _parts_size(self, name: str, upload_id: str) -> int:
+        """Bytes of an upload's parts so far; 0 if it has ended meanwhile."""
+        try:
+            pages = self._s3().get_paginator("list_parts").paginate(Bucket=self._bucket, Key=name, UploadId=upload_id)
+            return sum(part["Size"] for page in pages for part in page.get("Parts", []))
+        except ClientError as error:
+            if _code(error) == "NoSuchUpload":
+                return 0
+            raise
 
     def _download(self, **request: str) -> bytes:
         """An object's bytes. botocore repeats requests that fail, but not a body that breaks off: that is done here."""
@@ -254,3 +304,7 @@ def _checked_endpoint(url: str | None) -> str | None:
 
 def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -133,8 +134,35 @@ class StorageContract:
 
     def test_probe_finds_the_condition_honoured_and_leaves_nothing(self, storage: Storage) -> None:
         probe = storage.probe()
-        assert probe.put_if_absent, probe.detail
+        assert probe.truth == "atomic", probe.detail
+        assert probe.put_if_absent
         assert list(storage.list()) == []
+        assert list(storage.unfinished()) == []
+
+    def test_ages_are_told_by_the_stores_own_clock(self, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An object's age is right whatever the clock of this machine says."""
+        before = storage.now_s()
+        storage.put("a", b"1")
+        monkeypatch.setattr(time, "time", lambda: 0.0)
+        after = storage.now_s()
+        monkeypatch.undo()
+        modified = storage.list()[0].modified_s
+        second = 1.0  # the resolution of HTTP's dates
+        assert before - second <= modified <= after + second
+        assert before > 1.7e9
+        assert [item.key for item in storage.list()] == ["a"], "asking for the time leaves nothing behind"
+
+    def test_a_replaced_object_is_as_old_as_its_replacement(self, storage: Storage) -> None:
+        storage.put("a", b"1")
+        first = storage.list()[0].modified_s
+        time.sleep(1.1)  # Ceph and Swift list whole seconds or better
+        storage.put("a", b"2")
+        assert storage.list()[0].modified_s > first
+
+    def test_nothing_is_unfinished_where_nothing_was_interrupted(self, storage: Storage) -> None:
+        storage.put("a/b", b"1")
+        storage.put_once("a/c", b"1")
+        assert list(storage.unfinished()) == []
 
     def test_survives_pickling(self, storage: Storage) -> None:
         storage.put("a", b"1")

@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from farm.errors import AlreadyExistsError, StorageError
-from farm.storage import FileStorage, open_storage
+from farm.storage import FileStorage, Unfinished, open_storage
 from tests.contracts.storage_contract import StorageContract
 
 
@@ -80,6 +81,41 @@ def test_unfinished_files_are_neither_listed_nor_left(tmp_path: Path) -> None:
     with pytest.raises(AlreadyExistsError):
         storage.put_once("a/b", b"2")
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [".writing-0123", "b"]
+
+
+def test_what_a_killed_writer_left_is_found_and_discarded(tmp_path: Path) -> None:
+    """A process of its own is killed after it has written half an object, in the root and in a folder."""
+    code = (
+        "import os, signal, sys\n"
+        "from farm.storage import FileStorage\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"FileStorage({str(tmp_path)!r}).put(sys.argv[1], bytes(1000))\n"
+    )
+    (tmp_path / "a").mkdir()
+    for key in ("a/b", "c"):
+        assert subprocess.run([sys.executable, "-c", code, key], check=False).returncode == -signal.SIGKILL
+    storage = FileStorage(tmp_path)
+    storage.put("a/whole", b"1")
+    assert [item.key for item in storage.list()] == ["a/whole"]
+    left = storage.unfinished()
+    assert [(item.key.rpartition("/")[0], item.size) for item in left] == [("", 1000), ("a", 1000)]
+    now_s = storage.now_s()
+    assert all(now_s - 300 < item.modified_s <= now_s for item in left)
+    for item in [*left, *left]:
+        storage.discard(item)
+    assert list(storage.unfinished()) == []
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["whole"]
+
+
+@pytest.mark.parametrize("key", ["a/whole", "../.writing-x", "/tmp/.writing-x", "a/../../.writing-x", ""])
+def test_only_unfinished_files_under_the_root_are_discarded(tmp_path: Path, key: str) -> None:
+    storage = FileStorage(tmp_path / "root")
+    storage.put("a/whole", b"1")
+    (tmp_path / ".writing-x").write_bytes(b"another's")
+    with pytest.raises(StorageError):
+        storage.discard(Unfinished(key, 1))
+    assert storage.get("a/whole") == b"1"
+    assert (tmp_path / ".writing-x").exists()
 
 
 def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
