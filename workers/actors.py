@@ -35,8 +35,8 @@ from ray.util.metrics import Counter
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import farm
-from farm.errors import CampaignError, MissingDependencyError, StorageError, UserError
-from workers.autopsy import bury, cause_of_death, place_of_hang
+from farm.errors import CampaignError, MissingDependencyError, StorageError, StorageUnavailableError, UserError
+from workers.autopsy import bury, cause_of_death, hung_in_storage, place_of_hang
 from workers.ledger import Job, MakeSample
 from workers.messages import Answer, Card, Failure, Finished, Lost, WorkOrder
 from workers.staging import Made, Written, load_stages, make_and_stage, write_and_commit
@@ -47,6 +47,9 @@ unless told; the libraries read these when they load, so they must stand in the 
 
 START_FAILURES_ALLOWED = 3
 """Workers that may fail to start in a row, before the first one has ever worked, until the run ends."""
+
+STORING_SHARE = 0.8
+"""Share of a job's deadline within which a made sample may wait for storage that is away."""
 
 STDERR = 2
 """File descriptor that native code and faulthandler write to; each worker points it at its own log."""
@@ -81,7 +84,7 @@ class GaitWorker:
         """Do one job. A little before its deadline every thread's stack goes to the log: where did it hang?"""
         faulthandler.dump_traceback_later(0.9 * deadline_s, file=STDERR)
         try:
-            return Answer(self._do(job), _rss_bytes())
+            return Answer(self._do(job, time.monotonic() + STORING_SHARE * deadline_s), _rss_bytes())
         except Exception as error:
             os.write(STDERR, "".join(traceback.format_exception(error)).encode())
             failure = _failure(error)
@@ -90,10 +93,10 @@ class GaitWorker:
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    def _do(self, job: Job) -> Made | Written:
+    def _do(self, job: Job, until_s: float) -> Made | Written:
         order = self._order
         if isinstance(job, MakeSample):
-            made = make_and_stage(order.storage, order.campaign, job, self._stages)
+            made = make_and_stage(order.storage, order.campaign, job, self._stages, until_s=until_s)
             self._meters.made(made)
             return made
         written = write_and_commit(order.storage, order.campaign, order.dataset_id, job)
@@ -310,8 +313,9 @@ class Crew:
         self._dismiss(hand)
         tail = self._bury(hand)
         self._replace(hand)
-        self._meters.lost("hung")
-        return Lost(job, "hung", f"no answer within its deadline; killed{place_of_hang(tail)}", tail)
+        cause: Literal["storage", "hung"] = "storage" if hung_in_storage(tail) else "hung"
+        self._meters.lost(cause)
+        return Lost(job, cause, f"no answer within its deadline; killed{place_of_hang(tail)}", tail)
 
     def _start_failed(self, hand: _Hand, why: str) -> None:
         self._start_failures += 1
@@ -353,7 +357,7 @@ def _first_line(error: BaseException) -> str:
 def _failure(error: Exception) -> Failure:
     detail = "".join(traceback.format_exception(error))
     if isinstance(error, StorageError):
-        return Failure("storage", str(error), detail)
+        return Failure("storage", str(error), detail, lasting=not isinstance(error, StorageUnavailableError))
     if isinstance(error, CampaignError | MissingDependencyError | ImportError):
         return Failure("user", str(error), detail)
     return Failure("error", f"{type(error).__name__}: {_first_line(error)}", detail)

@@ -48,6 +48,15 @@ def place_of_hang(log_tail: str) -> str:
     return _innermost_call(log_tail.rpartition(HANG)[2])
 
 
+def hung_in_storage(log_tail: str) -> bool:
+    """Whether a worker waited for storage when its deadline drew near: then its sample is not to blame.
+
+    A shard's objects are stored by threads of their own, so every thread is looked at.
+    """
+    _, timeout, stacks = log_tail.rpartition(HANG)
+    return bool(timeout) and re.search(r'File ".*farm/storage/[^"/]+", line', stacks) is not None
+
+
 def telling_lines(log_tail: str) -> list[str]:
     """The lines that tell why a worker failed: the head of its last dump, or else the end of its log."""
     lines = [line for line in log_tail.splitlines() if line.strip() and not line.startswith("Extension modules:")]

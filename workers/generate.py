@@ -40,6 +40,7 @@ from farm.storage import open_storage
 from workers.actors import Crew
 from workers.ledger import Ledger
 from workers.messages import WorkOrder
+from workers.outage import Outage
 from workers.progress import RunProgress
 from workers.run import Deadlines, Run
 from workers.simulate.identity import model_sha256, twin_sha256
@@ -167,9 +168,10 @@ def generate(
             if cluster.here:
                 shutil.rmtree(cluster.log_dir, ignore_errors=True)
             log_dir = None
-    committed = committed_shards(storage)
-    sweep(storage, committed)
-    compact(storage)
+    outage = Outage(limit_s=0.0) if run.interrupted else run.outage
+    committed = outage.ride_out(lambda: committed_shards(storage), show.say)
+    outage.ride_out(lambda: sweep(storage, committed), show.say)
+    outage.ride_out(lambda: compact(storage), show.say)
     return RunSummary(
         uri=storage.uri,
         dataset_id=manifest.dataset_id,
@@ -185,7 +187,7 @@ def generate(
         bytes_written=run.bytes_written,
         reasons=dict(run.reasons),
         quarantined=dict(run.quarantined),
-        failed_shards=dict(ledger.failed_shards),
+        failed_shards={name: why for name, why in ledger.failed_shards.items() if name not in committed},
         staged_before=ledger.found_staged,
         lost_attempts=dict(run.lost_attempts),
         workers_replaced=replaced,

@@ -97,6 +97,8 @@ class Ledger:
         self._fresh: deque[tuple[str, int]] = deque()
         self._again: deque[tuple[str, int]] = deque()
         self._to_write: deque[str] = deque()
+        self._unsure: deque[str] = deque()
+        self._unopened: ShardPlan | None = None
         self._failures: dict[int, int] = {}
         self._excused: dict[int, int] = {}
         self._exhausted = False
@@ -118,7 +120,13 @@ class Ledger:
 
         Writing comes first, because it frees staged bytes; then second tries, which
         hold a shard open; then new samples.
+
+        Raises:
+            StorageError: A shard could not be looked up; the book is as it was, ask again.
         """
+        while self._unsure:
+            self._look_again(self._open[self._unsure[0]])
+            self._unsure.popleft()
         while not (self._to_write or self._again or self._fresh) and not self._exhausted:
             self._open_next()
         if self._to_write:
@@ -151,20 +159,24 @@ class Ledger:
         self._write_if_whole(shard)
         return True
 
+    def given_back(self, job: Job) -> None:
+        """The job could not be done because of storage. Not counted: how long to go on is not the book's to decide."""
+        if isinstance(job, MakeSample):
+            self._open[job.shard_id].out.remove(job.sample_id)
+            self._again.append((job.shard_id, job.sample_id))
+        else:
+            self._open[job.shard_id].writes -= 1
+            self._unsure.append(job.shard_id)
+
     def returned(self, job: Job, reason: str) -> bool:
-        """The job was lost through no fault of its own. True if even that was too often, and it counts."""
+        """The job was lost with its machine. True if even that was too often, and it counts."""
         number = job.sample_id if isinstance(job, MakeSample) else -1 - int(job.shard_id)
         self._excused[number] = self._excused.get(number, 0) + 1
         if self._excused[number] > MAX_EXCUSED:
             if isinstance(job, MakeSample):
                 return self.failed(job, reason)
             return self.write_failed(job, reason)
-        if isinstance(job, MakeSample):
-            self._open[job.shard_id].out.remove(job.sample_id)
-            self._again.append((job.shard_id, job.sample_id))
-        else:
-            self._open[job.shard_id].writes -= 1
-            self._reopen(self._open[job.shard_id])
+        self.given_back(job)
         return False
 
     def committed(self, job: WriteShard) -> None:
@@ -178,15 +190,16 @@ class Ledger:
             self.failed_shards[job.shard_id] = reason
             self._close(job.shard_id)
             return True
-        self._reopen(shard)
+        self._unsure.append(job.shard_id)
         return False
 
     def _open_next(self) -> None:
-        plan = next(self._shards, None)
+        plan = self._unopened = self._unopened or next(self._shards, None)
         if plan is None:
             self._exhausted = True
             return
         found = self._survey(plan)
+        self._unopened = None
         if found.committed:
             self.found_committed.append(plan)
             return
@@ -195,8 +208,8 @@ class Ledger:
         self._fresh.extend((plan.shard_id, i) for i in plan.sample_ids if i not in shard.staged)
         self._write_if_whole(shard)
 
-    def _reopen(self, shard: _OpenShard) -> None:
-        """Look again at what storage holds: another driver may have committed the shard and swept its staging."""
+    def _look_again(self, shard: _OpenShard) -> None:
+        """After a lost write, what does storage hold? It may have gone through, or another driver was faster."""
         found = self._survey(shard.plan)
         if found.committed:
             self.found_committed.append(shard.plan)

@@ -48,11 +48,13 @@ class Failure:
 
     Attributes:
         kind: "user" (the caller can mend it: stop), "storage" (not the sample's fault), "error" (anything else).
+        lasting: A storage's failure that waiting does not mend: credentials, a full disk.
     """
 
     kind: Literal["user", "storage", "error"]
     message: str
     detail: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,12 @@ class Lost:
     """A worker was lost over a job.
 
     Attributes:
-        cause: "crashed", "hung" or "machine lost".
+        cause: "crashed", "hung", "machine lost", or "storage": its deadline passed while it waited for storage.
         detail: What is known of it, in one line.
         log_tail: The last lines that the worker wrote.
     """
 
     job: Job
-    cause: Literal["crashed", "hung", "machine lost"]
+    cause: Literal["crashed", "hung", "machine lost", "storage"]
     detail: str
     log_tail: str

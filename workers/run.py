@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from farm.config import Campaign
-from farm.errors import GaitfarmError, StorageError, UserError
+from farm.errors import GaitfarmError, StorageError, StorageUnavailableError, UserError
 from workers.actors import Crew
 from workers.autopsy import telling_lines
 from workers.ledger import Ledger, MakeSample, WriteShard
 from workers.messages import Failure, Finished, Lost
+from workers.outage import Outage, told
 from workers.progress import RunProgress
 from workers.staging import Made, Written
 from workers.stop import StopRequests
@@ -18,9 +19,6 @@ from workers.summary import QUARANTINE_CODE
 
 TICK_S = 0.5
 """How long the driver waits for an event before it looks at signals and the clock again."""
-
-STORAGE_FAILURES_ALLOWED = 5
-"""Storage errors in a row, each after the storage's own retries, until the run ends with the last of them."""
 
 QUARANTINES_IN_A_ROW = 10
 """Samples given up with none made in between: then it is not the samples that are broken."""
@@ -64,14 +62,17 @@ class Run:
         accepted, rejected, reasons, bytes_written: Of the shards that were committed.
         shards: Shards committed by this run.
         lost_attempts: Attempts that ended without a result, by cause.
+        outage: What is known of the storage's state.
         interrupted: A signal ended the run before the plan's end.
     """
 
-    def __init__(self, ledger: Ledger, deadlines: Deadlines, show: RunProgress) -> None:
+    def __init__(
+        self, ledger: Ledger, deadlines: Deadlines, show: RunProgress, *, outage: Outage | None = None
+    ) -> None:
         self._ledger = ledger
         self._deadlines = deadlines
         self._show = show
-        self._storage_failures = 0
+        self.outage = outage or Outage()
         self._quarantined_in_a_row = 0
         self.accepted = 0
         self.rejected = 0
@@ -108,7 +109,13 @@ class Run:
 
     def _hand_out(self, crew: Crew) -> None:
         for hand in crew.idle():
-            job = self._ledger.next_job()
+            if not self.outage.lets_try(crew.at_work):
+                return
+            try:
+                job = self._ledger.next_job()
+            except StorageError as error:
+                self._storage_failed(str(error), lasting=not isinstance(error, StorageUnavailableError))
+                return
             self._note_found()
             if job is None:
                 return
@@ -126,11 +133,12 @@ class Run:
         elif isinstance(event.result, Failure):
             self._failed(job, event.result)
         elif isinstance(job, MakeSample) and isinstance(event.result, Made):
-            self._storage_failures = self._quarantined_in_a_row = 0
+            self._quarantined_in_a_row = 0
+            self._storage_worked()
             self._ledger.made(job, event.result.key)
             self._show.made(event.result)
         elif isinstance(job, WriteShard) and isinstance(event.result, Written):
-            self._storage_failures = 0
+            self._storage_worked()
             self._ledger.committed(job)
             self._written(event.result)
         else:
@@ -146,7 +154,10 @@ class Run:
 
     def _lost(self, job: MakeSample | WriteShard, lost: Lost) -> None:
         self.lost_attempts[lost.cause] += 1
-        if lost.cause == "machine lost":
+        if lost.cause == "storage":
+            self._ledger.given_back(job)
+            self._storage_failed(lost.detail, lasting=False)
+        elif lost.cause == "machine lost":
             self._give_up_if(self._ledger.returned(job, lost.detail), job, lost.cause, lost.detail, lost.log_tail)
         else:
             self._attempt_failed(job, lost.cause, lost.detail, lost.log_tail)
@@ -159,10 +170,20 @@ class Run:
             self._attempt_failed(job, "raised", failure.message, failure.detail)
             return
         self.lost_attempts["storage"] += 1
-        self._storage_failures += 1
-        if self._storage_failures >= STORAGE_FAILURES_ALLOWED:
-            raise StorageError(failure.message)
-        self._give_up_if(self._ledger.returned(job, failure.message), job, "storage", failure.message, failure.detail)
+        self._ledger.given_back(job)
+        self._storage_failed(failure.message, lasting=failure.lasting)
+
+    def _storage_failed(self, message: str, *, lasting: bool) -> None:
+        pause_s = self.outage.failed(message, lasting=lasting)
+        if pause_s is not None:
+            self._show.say(told(message, pause_s), style="yellow")
+        elif lasting:
+            self._show.say(message, style="yellow")
+
+    def _storage_worked(self) -> None:
+        lasted_s = self.outage.worked()
+        if lasted_s is not None:
+            self._show.say(f"storage answers again, after {lasted_s:.0f} s")
 
     def _attempt_failed(self, job: MakeSample | WriteShard, cause: str, detail: str, tail: str) -> None:
         if isinstance(job, MakeSample):

@@ -33,10 +33,18 @@ from typing import Any
 import numpy as np
 
 from farm.config import Campaign
-from farm.dataset.manifest import RejectedGait, commit_key
+from farm.dataset.manifest import RejectedGait, ShardRecord, commit_key, read_record
 from farm.dataset.pack import PackedGait, PackedPicture, pack, rejected_gait
 from farm.dataset.writer import encode_shard
-from farm.errors import CampaignError, FormatError, ObjectNotFoundError, RejectedSample, SimulationDiverged
+from farm.errors import (
+    CampaignError,
+    FormatError,
+    ObjectNotFoundError,
+    RejectedSample,
+    SimulationDiverged,
+    StorageError,
+    StorageUnavailableError,
+)
 from farm.pipeline import Stages, make_sample
 from farm.planning import ShardPlan
 from farm.sampling.draw import gait_parameters_rand
@@ -48,6 +56,9 @@ from workers.write import commit_shard
 STAGING = "staging/"
 ACCEPTED, REJECTED = "gait", "rejected"
 """Suffixes of staged objects, so that a listing tells how far an interrupted run had come."""
+
+LONGEST_PAUSE_S = 15.0
+"""Between two tries to stage a made sample while storage is away, each after the storage's own retries."""
 
 HEADER = "header"
 """Name of the JSON among a staged gait's arrays; no array path of the format is called so."""
@@ -102,8 +113,14 @@ def load_stages(path: str) -> Stages:
     return stages
 
 
-def make_and_stage(storage: Storage, campaign: Campaign, job: MakeSample, stages: Stages) -> Made:
-    """Make one sample and put it where the shard's writer will find it."""
+def make_and_stage(
+    storage: Storage, campaign: Campaign, job: MakeSample, stages: Stages, *, until_s: float = 0.0
+) -> Made:
+    """Make one sample and put it where the shard's writer will find it.
+
+    Args:
+        until_s: Until when, by `time.monotonic`, to hold on to a made sample that storage does not take.
+    """
     start_s = time.perf_counter()
     seconds: dict[str, float] = {}
     packed: PackedGait | RejectedGait
@@ -123,7 +140,7 @@ def make_and_stage(storage: Storage, campaign: Campaign, job: MakeSample, stages
     staged_s = time.perf_counter()
     data = to_bytes(packed, seconds)
     key = _key(job, ACCEPTED if isinstance(packed, PackedGait) else REJECTED)
-    storage.put(key, data)
+    _put_patiently(storage, key, data, until_s)
     seconds["stage"] = time.perf_counter() - staged_s
     reasons = packed.reasons if isinstance(packed, RejectedGait) else ()
     return Made(job.sample_id, key, not reasons, reasons, seconds, len(data))
@@ -133,31 +150,34 @@ def write_and_commit(storage: Storage, campaign: Campaign, dataset_id: str, job:
     """Fetch a shard's staged samples, write the shard, commit it, and sweep what was staged.
 
     Raises:
-        StagedGaitDamagedError: A staged object could not be read.
+        StagedGaitDamagedError: A staged object could not be read, and nobody has committed the shard.
     """
     start_s = time.perf_counter()
     gaits: list[PackedGait | RejectedGait] = []
     worker_s = 0.0
-    for sample_id in sorted([*job.staged, *job.quarantined]):
-        if sample_id in job.quarantined:
-            gaits.append(_given_up(campaign, sample_id, job.quarantined[sample_id]))
-            continue
-        gait, seconds = _fetch(storage, job.staged[sample_id], sample_id)
-        gaits.append(gait)
-        worker_s += sum(seconds.values())
     worker = f"{socket.gethostname()}:{os.getpid()}"
+    try:
+        for sample_id in sorted([*job.staged, *job.quarantined]):
+            if sample_id in job.quarantined:
+                gaits.append(_given_up(campaign, sample_id, job.quarantined[sample_id]))
+                continue
+            gait, seconds = _fetch(storage, job.staged[sample_id], sample_id)
+            gaits.append(gait)
+            worker_s += sum(seconds.values())
+    except StagedGaitDamagedError:
+        try:
+            record = read_record(storage, job.shard_id)  # another driver may have been faster, and swept
+        except ObjectNotFoundError:
+            pass
+        else:
+            return _written(record, worker, start_s)
+        raise
     encoded = encode_shard(campaign, dataset_id, job.shard_id, gaits)
     record = commit_shard(storage, encoded, wall_s=worker_s + time.perf_counter() - start_s, worker=worker)
-    for item in storage.list(f"{STAGING}{job.shard_id}/"):
-        storage.delete(item.key)
-    return Written(
-        job.shard_id,
-        record.n_accepted,
-        record.n_rejected,
-        Counter(reason_code(reason) for gait in record.rejected for reason in gait.reasons),
-        record.bytes if record.worker == worker else 0,
-        time.perf_counter() - start_s,
-    )
+    with contextlib.suppress(StorageError):  # the shard stands; the run's end sweeps what is left
+        for item in storage.list(f"{STAGING}{job.shard_id}/"):
+            storage.delete(item.key)
+    return _written(record, worker, start_s)
 
 
 def survey(storage: Storage, plan: ShardPlan) -> Survey:
@@ -252,6 +272,33 @@ def _fetch(storage: Storage, key: str, sample_id: int) -> tuple[PackedGait | Rej
         storage.delete(key)
         raise StagedGaitDamagedError(f"{key} holds sample {gait.sample_id}")
     return gait, seconds
+
+
+def _put_patiently(storage: Storage, key: str, data: bytes, until_s: float) -> None:
+    """Store a made sample; while storage is away keep it: making it again would cost more than waiting."""
+    pause_s = 1.0
+    while True:
+        try:
+            storage.put(key, data)
+        except StorageUnavailableError:
+            if time.monotonic() + pause_s >= until_s:
+                raise
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        else:
+            return
+
+
+def _written(record: ShardRecord, worker: str, start_s: float) -> Written:
+    """What became of a shard, as the driver is told. Bytes count for who wrote them."""
+    return Written(
+        record.shard_id,
+        record.n_accepted,
+        record.n_rejected,
+        Counter(reason_code(reason) for gait in record.rejected for reason in gait.reasons),
+        record.bytes if record.worker == worker else 0,
+        time.perf_counter() - start_s,
+    )
 
 
 def _given_up(campaign: Campaign, sample_id: int, why: str) -> RejectedGait:
