@@ -42,6 +42,10 @@ class AlreadyExistsError(StorageError):
     """`put_once` found another object under that key: somebody else won."""
 
 
+class StateMismatchError(UserError):
+    """A saved position of a reader that belongs to other data, or to another order of it."""
+
+
 class MissingDependencyError(UserError):
     """A part of gaitfarm that is not installed here; the message says how to install it."""
 
