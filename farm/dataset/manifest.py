@@ -1,8 +1,9 @@
 """`dataset.json` and the commit records: what they hold, and how they are read without trusting them.
 
 A manifest may come from anybody's bucket: its size is bounded before it is
-parsed, its paths may not leave the dataset, its numbers must add up. Unknown
-keys are ignored, because a later writer of the same format version may add some.
+parsed, its JSON has one meaning (`farm.dataset.strict_json`), its paths may not
+leave the dataset, its numbers must add up. Unknown keys are ignored, because a
+later writer of the same format version may add some.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from farm.dataset import strict_json
 from farm.dataset.schema import FORMAT_VERSION, find
 from farm.errors import FormatError, ObjectNotFoundError, StorageError
 from farm.storage import Storage, validate_key
@@ -30,9 +32,13 @@ DATASET_KEY = "dataset.json"
 COMMITS = "commits/"
 SHARDS = "shards/"
 CATALOGUE = "catalogue/"
+STAGING = "staging/"
+"""Made samples on their way into a shard (`workers.staging`); no reader looks there."""
+REPAIRED = "repaired/"
+"""Records of shards that `gaitfarm repair` has taken out of the dataset; no reader looks there."""
 
 MAX_DATASET_BYTES = 4 << 20
-MAX_COMMIT_BYTES = 256 << 20
+MAX_COMMIT_BYTES = 64 << 20
 """A record of 4096 gaits with 200 numbers each takes about 20 MB."""
 
 MAX_GAITS = 4096
@@ -47,7 +53,7 @@ ShardId = Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
 AttemptId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 ViewName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
-Cell = Annotated[str, Field(max_length=MAX_TEXT)] | bool | int | float | None
+Cell = Annotated[str, Field(max_length=MAX_TEXT)] | bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | None
 Row = Annotated[dict[Text, Cell], Field(max_length=MAX_COLUMNS)]
 """One gait in the index: words and numbers by column; None where a number is not defined."""
 
@@ -270,13 +276,13 @@ def read_record(storage: Storage, shard_id: str) -> ShardRecord:
     key = commit_key(shard_id)
     record = parse_record(_bounded(storage, key, MAX_COMMIT_BYTES), f"{storage.uri}/{key}")
     if record.shard_id != shard_id:
-        raise FormatError(f"{storage.uri}/{key}: the record is of shard {record.shard_id!r}; {_MEND}")
+        raise FormatError(f"{storage.uri}/{key}: the record is of shard {record.shard_id!r}; {_MEND_RECORD}")
     return record
 
 
 def parse_record(data: bytes, where: str) -> ShardRecord:
     """A commit's bytes, checked. `where` names them in messages."""
-    return _parse(_RECORD, data, where)
+    return _parse(_RECORD, data, where, _MEND_RECORD)
 
 
 def committed_shards(storage: Storage) -> tuple[str, ...]:
@@ -296,16 +302,21 @@ _VERSION = TypeAdapter(_Version)
 _MANIFEST = TypeAdapter(DatasetManifest)
 _RECORD = TypeAdapter(ShardRecord)
 _MEND = "it is damaged or not ours: restore it from a copy"
+_MEND_RECORD = f"{_MEND}, or have its shard made again (gaitfarm repair)"
 
 
-def _parse(adapter: TypeAdapter[T], data: bytes, where: str) -> T:
+def _parse(adapter: TypeAdapter[T], data: bytes, where: str, mend: str = _MEND) -> T:
     try:
-        return adapter.validate_json(data)
+        value = strict_json.parse(data)
+    except ValueError as error:
+        raise FormatError(f"{where}: {error}; {mend}") from None
+    try:
+        return adapter.validate_python(value)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in fault["loc"][:4])
         message = " ".join(fault["msg"].removeprefix("Value error, ").split())[:300]
-        raise FormatError(f"{where}: {f'{place}: ' if place else ''}{message}; {_MEND}") from None
+        raise FormatError(f"{where}: {f'{place}: ' if place else ''}{message}; {mend}") from None
 
 
 def _bounded(storage: Storage, key: str, limit: int) -> bytes:

@@ -74,7 +74,8 @@ def test_a_sound_record_survives_the_round_trip() -> None:
         ({"objects": [{"path": "shards/00000001/a1.zarr/zarr.json", "bytes": 1, "sha256": "x"}]}, "sha256"),
         ({"sample_ids": list(range(5000))}, "sample_ids"),
         ({"sample_ids": []}, "sample_ids"),
-        ({"wall_s": float("nan")}, "wall_s"),
+        ({"wall_s": float("nan")}, "holds NaN, which is no number"),
+        ({"wall_s": -1.0}, "wall_s"),
         ({"rejected": [{"sample_id": 5, "reasons": []}]}, "rejected.0.reasons"),
     ],
 )

@@ -34,6 +34,8 @@ class _Watched(FileStorage):
         return super().get(key)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
+        if self.fail_at and key.startswith(self.fail_at):
+            raise StorageError(f"cannot read {key}: the network is gone")
         self.read.add(key)
         return super().get_range(key, start, length)
 
