@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,17 @@ from farm.dataset.fetch import fault_of
 from farm.dataset.guard import MAX_METADATA_BYTES, Layout, check_inner_group, check_root, layout_of, read_metadata
 from farm.dataset.manifest import ShardRecord, StoredBytes
 from farm.errors import FormatError, ObjectNotFoundError, UserError
-from farm.storage import Storage
 
 METADATA = "zarr.json"
+
+
+class ReadableStorage(Protocol):
+    """What a shard asks of a storage; a cache in front of one will do."""
+
+    @property
+    def uri(self) -> str: ...
+
+    def get_range(self, key: str, start: int, length: int) -> bytes: ...
 
 
 def decoded(array: Any, selection: Any, where: str) -> NDArray[Any]:
@@ -55,7 +63,7 @@ class ShardStore(Store):
     supports_deletes = False
     supports_listing = True
 
-    def __init__(self, storage: Storage, record: ShardRecord) -> None:
+    def __init__(self, storage: ReadableStorage, record: ShardRecord) -> None:
         """Name a shard; nothing is read yet.
 
         Args:
@@ -73,7 +81,7 @@ class ShardStore(Store):
         self._layouts: dict[str, Layout] = {}
         self._spans: dict[str, NDArray[np.int64]] = {}
 
-    def __reduce__(self) -> tuple[type[ShardStore], tuple[Storage, ShardRecord]]:
+    def __reduce__(self) -> tuple[type[ShardStore], tuple[ReadableStorage, ShardRecord]]:
         return type(self), (self._storage, self._record)
 
     def __str__(self) -> str:
