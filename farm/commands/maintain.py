@@ -56,11 +56,12 @@ def compact(
     uri: DatasetUri,
     endpoint_url: EndpointUrl = None,
 ) -> None:
-    """Gather the index of all committed shards in one Parquet file, so that readers start faster."""
+    """Gather the index of all committed shards in a few Parquet files, so that readers start faster."""
     from farm.dataset.catalogue import compact as gather
     from farm.dataset.manifest import read_manifest
     from farm.storage import open_storage
 
     storage = open_storage(uri, endpoint_url=endpoint_url)
     read_manifest(storage)
-    typer.echo(f"{storage.uri}/{gather(storage)}")
+    for key in gather(storage).parts:
+        typer.echo(f"{storage.uri}/{key}")

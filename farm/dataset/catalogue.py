@@ -1,91 +1,226 @@
-"""The catalogue: the commits' index rows in one Parquet file. Derived, rebuildable, allowed to be behind.
+"""The catalogue: the commits' index rows in a few Parquet files. Derived, rebuildable, allowed to be behind.
 
-Reading a million gaits' rows from their commits is one request for each shard;
-from the catalogue it is one, and then one for each shard that is newer.
+Reading a million gaits' rows from their commits is one request for each shard and
+gigabytes of JSON; from the catalogue it is a few requests, and then one for each
+shard that is newer. It is kept as parts that nobody changes (see
+`farm.dataset.parts`): compacting reads only the commits that no part covers, so
+that it can run again and again while a campaign does, and costs what is new.
+
+Commits decide what is true. A part that names a shard which is not committed, or
+a commit of another size, is passed over, and its other shards are read from their
+commits.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import Any
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
-from farm.dataset.manifest import CATALOGUE, ShardRecord, committed_shards, read_record
-from farm.dataset.table import IndexTable, to_parquet
+from farm.dataset.manifest import COMMITS, ShardRecord, read_record
+from farm.dataset.parts import (
+    MAX_PART_ROWS,
+    Gathering,
+    Part,
+    fetch_all,
+    index_rows,
+    key_of,
+    part_names,
+    read_parts,
+    remove,
+    standing,
+)
+from farm.dataset.table import IndexTable, TableFiles
 from farm.errors import FormatError, ObjectNotFoundError
 from farm.storage import Storage
+
+__all__ = ["Compaction", "compact", "forget", "index_rows", "iter_records", "load_index", "read_records"]
 
 READERS = 16
 """Commits fetched at once; each is one small request."""
 
-_NAME = re.compile(rf"^{CATALOGUE}([0-9]{{9}})-([0-9a-f]{{16}})\.parquet$")
+LOOKS = 5
+"""Times that the catalogue is listed anew because a part was taken over while it was read."""
 
 
-def index_rows(record: ShardRecord) -> list[dict[str, Any]]:
-    """A shard's rows of the index, each with the place where its gait lies."""
-    return [
-        {**row, "shard_id": record.shard_id, "attempt_id": record.attempt_id, "position": position}
-        for position, row in enumerate(record.index)
-    ]
+@dataclass(frozen=True)
+class Compaction:
+    """What compacting came to.
+
+    Attributes:
+        parts: Keys of the files of gaits that the catalogue now consists of.
+        shards_added: Shards that no part had covered.
+        removed: Parts that newer ones took over from, or that told of what is not there.
+    """
+
+    parts: tuple[str, ...]
+    shards_added: int
+    removed: int
+
+
+def iter_records(storage: Storage, shard_ids: Sequence[str]) -> Iterator[ShardRecord]:
+    """Many commits in the order asked for, fetched a few ahead: memory for those, however many there are.
+
+    Raises:
+        FormatError: A record is damaged.
+        ObjectNotFoundError: A shard is not committed.
+    """
+    ids = iter(shard_ids)
+    ahead: deque[Future[ShardRecord]] = deque()
+    with ThreadPoolExecutor(READERS) as pool:
+        try:
+            while True:
+                while len(ahead) < READERS and (shard_id := next(ids, None)) is not None:
+                    ahead.append(pool.submit(read_record, storage, shard_id))
+                if not ahead:
+                    return
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
 
 
 def read_records(storage: Storage, shard_ids: Sequence[str]) -> list[ShardRecord]:
-    """Many commits at once, in the order asked for."""
-    with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(lambda shard_id: read_record(storage, shard_id), shard_ids))
+    """Many commits at once, in the order asked for. Of a large dataset they fill gigabytes: see `iter_records`."""
+    return list(iter_records(storage, shard_ids))
 
 
-def load_index(storage: Storage) -> IndexTable:
+def load_index(storage: Storage, *, with_rejected: bool = False) -> IndexTable:
     """The index of everything that is committed: from the catalogue, and from commits that are newer.
+
+    Args:
+        with_rejected: Also have the table `rejected`, for `IndexTable.ask`.
 
     Raises:
         FormatError: A commit is damaged, or two shards hold the same sample.
     """
-    committed = committed_shards(storage)
-    parquet = _newest(storage) if len(committed) > 1 else ()
-    known = _shards_in(parquet)
-    if not known <= set(committed):  # of another dataset, or commits were removed: not to be trusted
-        parquet, known = (), set()
-    newer = read_records(storage, [shard_id for shard_id in committed if shard_id not in known])
-    table = IndexTable([row for record in newer for row in index_rows(record)], parquet)
-    ids = [row["sample_id"] for row in table.rows(columns=["sample_id"])]
-    if len(set(ids)) != len(ids):
-        twice = next(first for first, second in pairwise(ids) if first == second)
-        raise FormatError(f"{storage.uri}: sample {twice} is in the index twice; run `gaitfarm verify`")
+    table = _open_index(storage, ("gaits", "shards", *(("rejected",) if with_rejected else ())))
+    twice = table.ask("SELECT sample_id FROM gaits GROUP BY sample_id HAVING count(*) > 1 ORDER BY sample_id LIMIT 1")
+    if twice:
+        raise FormatError(f"{storage.uri}: sample {twice[0][0]} is in the index twice; run `gaitfarm verify`")
     return table
 
 
-def compact(storage: Storage) -> str:
-    """Write the catalogue of everything that is committed now, and remove older ones.
+def compact(storage: Storage) -> Compaction:
+    """Bring the catalogue up to everything that is committed now.
+
+    Several may compact at once: each writes parts that are true, and removes only
+    such as its own stand for.
+    """
+    with tempfile.TemporaryDirectory(prefix="gaitfarm-") as folder:
+        for look in range(LOOKS):
+            try:
+                return _compact(storage, Path(folder, str(look)))
+            except ObjectNotFoundError:  # another compaction took over a part that we were about to take up
+                if look == LOOKS - 1:
+                    raise
+    raise AssertionError("not reached")
+
+
+def forget(storage: Storage, shard_ids: Sequence[str]) -> int:
+    """Remove the parts that tell of these shards: to be called before a commit is removed.
 
     Returns:
-        The catalogue's key.
+        How many parts were removed; the next `compact` makes up for them.
     """
-    committed = committed_shards(storage)
-    records = read_records(storage, committed)
-    data = to_parquet([row for record in records for row in index_rows(record)])
-    attempts = "\n".join(f"{record.shard_id} {record.attempt_id}" for record in records)
-    key = f"{CATALOGUE}{len(committed):09d}-{hashlib.sha256(attempts.encode()).hexdigest()[:16]}.parquet"
-    storage.put(key, data)
-    for item in storage.list(CATALOGUE):
-        if _NAME.match(item.key) and item.key < key:
-            storage.delete(item.key)
-    return key
+    gone = set(shard_ids)
+    with tempfile.TemporaryDirectory(prefix="gaitfarm-") as folder:
+        names = part_names(storage)
+        parts = {part.name: part for part in read_parts(storage, names, Path(folder))}
+        # A part that does not say what it covers (an older gaitfarm's) may cover them.
+        touched = [name for name in names if name not in parts or not gone.isdisjoint(parts[name].shards)]
+    remove(storage, touched)
+    return len(touched)
 
 
-def _newest(storage: Storage) -> tuple[bytes, ...]:
-    """The catalogue of the most shards, or nothing if there is none."""
-    keys = [item.key for item in storage.list(CATALOGUE) if _NAME.match(item.key)]
-    try:
-        return (storage.get(max(keys)),) if keys else ()
-    except ObjectNotFoundError:  # a newer one has just taken its place
-        return ()
+def _open_index(storage: Storage, tables: Sequence[str]) -> IndexTable:
+    for look in range(LOOKS):
+        folder = Path(tempfile.mkdtemp(prefix="gaitfarm-"))
+        try:
+            # After the last look it is the commits alone that are read, whoever is compacting.
+            return IndexTable.of_files(_index_files(storage, folder, tables, catalogue=look < LOOKS - 1))
+        except ObjectNotFoundError:
+            shutil.rmtree(folder, ignore_errors=True)
+            if look == LOOKS - 1:
+                raise
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    raise AssertionError("not reached")
 
 
-def _shards_in(parquet: Sequence[bytes]) -> set[str]:
-    if not parquet:
-        return set()
-    return {row["shard_id"] for row in IndexTable(parquet=parquet).rows(columns=["shard_id"])}
+def _index_files(storage: Storage, folder: Path, tables: Sequence[str], *, catalogue: bool) -> TableFiles:
+    """Files of all that is committed: the parts to believe, and one gathering of the commits beyond them."""
+    parts, commits = _look(storage, folder, catalogue=catalogue)
+    known = {shard_id for part in parts for shard_id in part.shards}
+    newer = [shard_id for shard_id in commits if shard_id not in known]
+    files = fetch_all(storage, [part.name for part in parts], tables, folder)
+    if newer or not parts:
+        gathering = Gathering(folder / "newer")
+        for record in iter_records(storage, newer):
+            gathering.add(record, commits[record.shard_id])
+        for table, paths in gathering.files().items():
+            files.setdefault(table, []).extend(paths)
+    return TableFiles(folder, **{table: tuple(files[table]) for table in tables})
+
+
+def _compact(storage: Storage, folder: Path) -> Compaction:
+    folder.mkdir()
+    listed = part_names(storage)
+    parts, commits = _look(storage, folder, names=listed)
+    covered = {shard_id for part in parts for shard_id in part.shards}
+    newer = [shard_id for shard_id in commits if shard_id not in covered]
+    full = [part for part in parts if part.n_rows >= MAX_PART_ROWS]
+    small = [part for part in parts if part.n_rows < MAX_PART_ROWS]
+    names = [part.name for part in full]
+    if newer or len(small) > 1:
+        gathering = Gathering(folder / "0")
+        for part in small:
+            gathering = _room(storage, gathering, names)
+            gathering.add_part(storage, part)
+        for record in iter_records(storage, newer):
+            gathering = _room(storage, gathering, names)
+            gathering.add(record, commits[record.shard_id])
+        if gathering.shards:
+            names.append(gathering.store(storage))
+    else:
+        names += [part.name for part in small]
+    # Whatever was listed before the commits were tells of commits that stand, or is not to be believed: every true
+    # part's shards are among those that we now have, so none of them is needed any more.
+    superseded = [name for name in listed if name not in names]
+    remove(storage, superseded)
+    return Compaction(tuple(key_of(name, "gaits") for name in sorted(names)), len(newer), len(superseded))
+
+
+def _room(storage: Storage, gathering: Gathering, names: list[str]) -> Gathering:
+    """The gathering if it has room for more; else a new one, once the old one is stored."""
+    if gathering.n_rows < MAX_PART_ROWS:
+        return gathering
+    names.append(gathering.store(storage))
+    return Gathering(gathering.folder.with_name(str(len(names))))
+
+
+def _look(
+    storage: Storage, folder: Path, *, catalogue: bool = True, names: Sequence[str] | None = None
+) -> tuple[list[Part], dict[str, int]]:
+    """The parts to believe, and the size of every commit.
+
+    Parts are listed before commits: what a part names was committed when the part
+    was written, so a part that names anything else now is not to be believed.
+    """
+    if names is None:
+        names = part_names(storage) if catalogue else []
+    parts = read_parts(storage, names, folder)
+    commits = _commits(storage)
+    return standing(parts, commits), commits
+
+
+def _commits(storage: Storage) -> dict[str, int]:
+    """Ids of the committed shards, sorted, with the sizes of their records."""
+    found = ((re.fullmatch(rf"{COMMITS}([0-9]{{1,12}})\.json", item.key), item.size) for item in storage.list(COMMITS))
+    return {match[1]: size for match, size in found if match}

@@ -1,48 +1,112 @@
 """The index as a table that can be asked: every gait a row, every parameter and label a column.
 
-DuckDB holds the table in memory. Filters come from users, so after loading it may
-touch neither files nor network nor Python's variables, and only one expression
-that is true or false is accepted.
+The rows lie in Parquet files in a folder of our own, and DuckDB reads of them the
+columns and row groups that a question needs: a million gaits with 250 columns
+would fill many gigabytes of memory. Filters come from users, so once these files
+are opened the database may touch nothing else, neither files nor network nor
+Python's variables, and only one expression that is true or false is accepted.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import re
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from farm.errors import FormatError, UserError
+from farm.dataset.parquet import connect, damaged, first_line, text, write_rows
+from farm.errors import UserError
 
-MAX_ROW_BYTES = 16 << 20
-"""DuckDB's bound on one JSON line; a row takes a few kilobytes."""
+BATCH_ROWS = 8192
+"""Rows of one batch, a few tens of megabytes with every column."""
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """Parquet files of one folder, by what their rows are.
+
+    Attributes:
+        folder: Where they lie; whoever is given these files may remove it when done.
+        shards: One row for each commit; see `farm.dataset.parts`.
+        rejected: One row for each sample that was turned down.
+    """
+
+    folder: Path
+    gaits: tuple[Path, ...]
+    shards: tuple[Path, ...] = ()
+    rejected: tuple[Path, ...] = ()
 
 
 class IndexTable:
     """Rows of the index, filtered by SQL expressions."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]] = (), parquet: Sequence[bytes] = ()) -> None:
-        """Load rows, and Parquet files of such rows; a column that some of them lack is null there.
+        """Take rows, and Parquet files of such rows; a column that some of them lack is null there.
 
         Raises:
             FormatError: A Parquet file is damaged.
         """
-        self._database = _connect()
-        _load(self._database, rows, parquet)
+        folder = Path(tempfile.mkdtemp(prefix="gaitfarm-"))
+        paths = []
+        for number, data in enumerate(parquet):
+            paths.append(folder / f"{number}.parquet")
+            paths[-1].write_bytes(data)
+        if rows or not parquet:
+            paths.append(folder / "rows.parquet")
+            write_rows(rows, paths[-1])
+        self._open(TableFiles(folder, tuple(paths)))
+
+    @classmethod
+    def of_files(cls, files: TableFiles) -> IndexTable:
+        """A table over files that are there already; it removes their folder when it is no longer used.
+
+        Raises:
+            FormatError: A Parquet file is damaged.
+        """
+        table = cls.__new__(cls)
+        table._open(files)
+        return table
+
+    def _open(self, files: TableFiles) -> None:
+        weakref.finalize(self, shutil.rmtree, files.folder, ignore_errors=True)
+        self._database = connect(files.folder)
+        for name, paths in (("gaits", files.gaits), ("shards", files.shards), ("rejected", files.rejected)):
+            if paths:
+                listed = ", ".join(text(str(path)) for path in paths)
+                try:
+                    self._database.execute(
+                        f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608
+                    )
+                except duckdb.Error as error:
+                    raise damaged(error) from None
+        # From here on these very files and nothing else, and nobody changes that.
+        allowed = ", ".join(text(str(path)) for path in (*files.gaits, *files.shards, *files.rejected))
+        self._database.execute(f"SET allowed_paths = [{allowed}]")
         self._database.execute("SET enable_external_access = false")
         self._database.execute("SET lock_configuration = true")
 
     def __len__(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM gaits").fetchall()[0][0])
+        return self.count()
 
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(row[0] for row in self._database.execute("DESCRIBE gaits").fetchall())
+
+    def count(self, where: str | None = None) -> int:
+        """For how many gaits `where` is true (None: of how many there are).
+
+        Raises:
+            UserError: As `rows`.
+        """
+        kept = "" if where is None else f"WHERE {self._checked(where)}"
+        return int(self._ask(f"SELECT count(*) FROM gaits {kept}", where).fetchall()[0][0])  # noqa: S608  (checked)
 
     def rows(self, where: str | None = None, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows for which `where` is true (None: all), with all or some columns, by sample id.
@@ -50,16 +114,39 @@ class IndexTable:
         Raises:
             UserError: `where` is not an expression that is true or false, or names a column that is not there.
         """
-        if not len(self) and where is None:
-            return []  # of no gaits the columns are not known either
+        return [row for batch in self.batches(where, columns) for row in batch]
+
+    def batches(
+        self, where: str | None = None, columns: Sequence[str] | None = None, size: int = BATCH_ROWS
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The same rows, at most `size` at a time: memory for one batch, however many there are.
+
+        Raises:
+            UserError: As `rows`, before the first batch.
+        """
+        if where is None and not len(self):
+            return iter(())  # of no gaits the columns are not known either
         for name in columns or ():
             if name not in self.columns:
                 raise UserError(_no_column(name, self.columns))
         chosen = "*" if columns is None else ", ".join(_quoted(name) for name in columns)
         kept = "" if where is None else f"WHERE {self._checked(where)}"
         answer = self._ask(f"SELECT {chosen} FROM gaits {kept} ORDER BY sample_id", where)  # noqa: S608  (checked)
-        names = [item[0] for item in answer.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+        return _batches(answer, size)
+
+    def ask(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Our own SQL over the tables `gaits`, `shards` and `rejected`; never a user's words, which go through `rows`.
+
+        Args:
+            values: For the query's question marks.
+
+        Raises:
+            FormatError: The files are not what the catalogue's are.
+        """
+        try:
+            return self._database.cursor().execute(query, list(values)).fetchall()
+        except duckdb.Error as error:
+            raise damaged(error) from None
 
     def _checked(self, where: str) -> str:
         """`where` in brackets, once it has proved to be one expression, alone and within brackets, of truth values.
@@ -72,7 +159,7 @@ class IndexTable:
             duckdb.SQLExpression(bracketed)
         except duckdb.Error as error:
             raise UserError(
-                f"--where {where!r} is not one SQL expression ({_first_line(error)}); "
+                f"--where {where!r} is not one SQL expression ({first_line(error)}); "
                 "write for instance \"gait_speed < 0.8 and condition == 'foot_drop'\""
             ) from None
         kind = self._ask(f"DESCRIBE SELECT {bracketed} FROM gaits", where).fetchall()  # noqa: S608  (one expression)
@@ -83,68 +170,37 @@ class IndexTable:
         return bracketed
 
     def _ask(self, query: str, where: str | None) -> duckdb.DuckDBPyConnection:
+        """The answer, on a cursor of its own: batches of one question may be read while the next is asked."""
         try:
-            return self._database.execute(query)
+            return self._database.cursor().execute(query)
         except duckdb.PermissionException:
             raise UserError(f"--where {where!r} may read the index only, no files and no network") from None
         except duckdb.Error as error:
+            if where is None:
+                raise damaged(error) from None
             missing = re.search(r'column "([^"]+)" not found', str(error))
-            cause = _no_column(missing[1], self.columns) if missing else _first_line(error)
+            cause = _no_column(missing[1], self.columns) if missing else first_line(error)
             raise UserError(f"--where {where!r}: {cause}") from None
 
 
-def to_parquet(rows: Sequence[Mapping[str, Any]], parquet: Sequence[bytes] = ()) -> bytes:
-    """One Parquet file (zstd) of these rows and of those in other such files, by sample id."""
-    database = _connect()
-    _load(database, rows, parquet)
+def to_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """One Parquet file (zstd) of these rows, by sample id."""
     with tempfile.TemporaryDirectory(prefix="gaitfarm-") as folder:
         path = Path(folder, "index.parquet")
-        ordered = "SELECT * FROM gaits ORDER BY sample_id"
-        database.execute(f"COPY ({ordered}) TO {_text(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        write_rows(sorted(rows, key=lambda row: row["sample_id"]), path)
         return path.read_bytes()
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(":memory:", config={"threads": "2", "python_enable_replacements": "false"})
-
-
-def _load(database: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]], parquet: Sequence[bytes]) -> None:
-    """Make the table `gaits`."""
-    with tempfile.TemporaryDirectory(prefix="gaitfarm-") as folder:
-        sources = []
-        for number, data in enumerate(parquet):
-            path = Path(folder, f"{number}.parquet")
-            path.write_bytes(data)
-            sources.append(f"read_parquet({_text(str(path))})")
-        if rows or not parquet:
-            path = Path(folder, "rows.ndjson")
-            with path.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(dict(row), allow_nan=False) + "\n" for row in rows)
-            types = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in _types(rows).items())
-            sources.append(
-                f"read_json({_text(str(path))}, format = 'newline_delimited', columns = {{{types}}}, "
-                f"maximum_object_size = {MAX_ROW_BYTES})"
-            )
-        union = " UNION ALL BY NAME ".join(f"SELECT * FROM {source}" for source in sources)  # noqa: S608  (our files)
+def _batches(answer: duckdb.DuckDBPyConnection, size: int) -> Iterator[list[dict[str, Any]]]:
+    names = [item[0] for item in answer.description or ()]
+    while True:
         try:
-            database.execute(f"CREATE TABLE gaits AS {union}")
+            rows = answer.fetchmany(size)
         except duckdb.Error as error:
-            raise FormatError(
-                f"the catalogue cannot be read ({_first_line(error)}); it is derived: "
-                "delete the objects under catalogue/ and run `gaitfarm compact`"
-            ) from None
-
-
-def _types(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """SQL type of each column: the widest of what its cells are; numbers where all are null."""
-    kinds: dict[str, str] = {"sample_id": "BIGINT"}
-    rank = {"": 0, "BOOLEAN": 1, "BIGINT": 2, "DOUBLE": 3, "VARCHAR": 4}
-    for row in rows:
-        for name, value in row.items():
-            kind = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR"}.get(type(value), "")
-            if rank[kind] >= rank[kinds.get(name, "")]:
-                kinds[name] = kind
-    return {name: kind or "DOUBLE" for name, kind in kinds.items()}
+            raise damaged(error) from None
+        if not rows:
+            return
+        yield [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _no_column(name: str, columns: Sequence[str]) -> str:
@@ -153,14 +209,5 @@ def _no_column(name: str, columns: Sequence[str]) -> str:
     return f"the index has no column {name!r}; {hint}"
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return re.sub(r"'[^']*gaitfarm-[^']*'", "the file", text)[:200]
-
-
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
