@@ -23,6 +23,16 @@ from farm.errors import FormatError
 CODEC = "h264"
 PIXEL_FORMAT = "yuv420p"
 CONTAINER = "mp4"
+KNOWN_CODECS = ("h264", "hevc", "av1")
+"""What is played. A dataset may be anybody's: of FFmpeg's hundreds of demuxers and decoders none other is let near it
+(some, such as playlists, open further files and addresses that they are told)."""
+
+MAX_CLIP_BYTES = 2**31 - 1
+"""Pictures of one clip, decoded: 90 s of 1024x1024 at 30 Hz are half of it."""
+
+CODEC_MARGIN = 256
+"""Pixels that a decoder may add to width and height for its own blocks and edges."""
+
 PRESET = "medium"
 """x264's speed setting; at 256x256 one core still encodes faster than any core renders."""
 
@@ -93,24 +103,40 @@ def encode(rgb: NDArray[np.uint8], *, frame_rate_hz: float, crf: int = 18) -> by
     return _index_first(target.getvalue())
 
 
-def decode(data: bytes) -> NDArray[np.uint8]:
+def decode(data: bytes, *, max_bytes: int = MAX_CLIP_BYTES) -> NDArray[np.uint8]:
     """All pictures of a video: `[F, H, W, 3]` uint8.
 
+    Args:
+        max_bytes: What the pictures may take together; a few kilobytes can declare terabytes.
+
     Raises:
-        FormatError: Not a video, cut off, or damaged.
+        FormatError: Not an MP4 file of a known codec, cut off, damaged, or larger than `max_bytes`.
     """
+    what = f"video of {len(data)} bytes"
     try:
-        with av.open(io.BytesIO(data), "r") as container:
+        with av.open(io.BytesIO(data), "r", format=CONTAINER) as container:
             stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1
-            pictures = [_rgb(frame) for frame in container.decode(stream)]
+            context = stream.codec_context
+            if context.name not in (*KNOWN_CODECS, "libdav1d"):
+                raise FormatError(f"{what} is {context.name}, must be {', '.join(KNOWN_CODECS)}; run `gaitfarm verify`")
+            size = context.width * context.height * 3
+            if not 0 < size <= max_bytes:
+                raise FormatError(
+                    f"{what} has pictures of {context.width}x{context.height}: more than {max_bytes} bytes"
+                )
+            context.thread_count = 1
+            # The decoder works in whole blocks of pixels; beyond these the stream is not what its container declares.
+            context.options = {"max_pixels": str((context.width + CODEC_MARGIN) * (context.height + CODEC_MARGIN))}
+            pictures: list[NDArray[np.uint8]] = []
+            for frame in container.decode(stream):
+                if (len(pictures) + 1) * size > max_bytes or frame.width * frame.height * 3 != size:
+                    raise FormatError(f"{what} decodes to more than {max_bytes} bytes, or to pictures of several sizes")
+                pictures.append(_rgb(frame))
             expected = stream.frames
-    except (FFmpegError, IndexError) as error:
-        raise FormatError(f"video of {len(data)} bytes cannot be decoded ({error}); run `gaitfarm verify`") from None
+    except (FFmpegError, IndexError, ValueError) as error:
+        raise FormatError(f"{what} cannot be decoded ({error}); run `gaitfarm verify`") from None
     if not pictures or (expected and len(pictures) != expected):
-        raise FormatError(
-            f"video of {len(data)} bytes holds {len(pictures)} of {expected} pictures; run `gaitfarm verify`"
-        )
+        raise FormatError(f"{what} holds {len(pictures)} of {expected} pictures; run `gaitfarm verify`")
     return np.stack(pictures)
 
 
