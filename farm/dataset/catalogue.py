@@ -17,7 +17,7 @@ import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ from farm.dataset.table import IndexTable, TableFiles
 from farm.errors import FormatError, ObjectNotFoundError
 from farm.storage import Storage
 
-__all__ = ["Compaction", "compact", "forget", "index_rows", "iter_records", "load_index", "read_records"]
+__all__ = ["Compaction", "compact", "forget", "index_of", "index_rows", "iter_records", "load_index", "read_records"]
 
 READERS = 16
 """Commits fetched at once; each is one small request."""
@@ -104,6 +104,15 @@ def load_index(storage: Storage, *, with_rejected: bool = False) -> IndexTable:
     if twice:
         raise FormatError(f"{storage.uri}: sample {twice[0][0]} is in the index twice; run `gaitfarm verify`")
     return table
+
+
+def index_of(records: Iterable[ShardRecord]) -> IndexTable:
+    """The index of these commits alone, with its table `rejected`."""
+    folder = Path(tempfile.mkdtemp(prefix="gaitfarm-"))
+    gathering = Gathering(folder / "all")
+    for record in records:
+        gathering.add(record, 0)
+    return IndexTable.of_files(TableFiles(folder, **{name: tuple(paths) for name, paths in gathering.files().items()}))
 
 
 def compact(storage: Storage) -> Compaction:

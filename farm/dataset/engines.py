@@ -1,15 +1,15 @@
-"""Which engines made a dataset's samples, and how far OpenSim's rechecks agree: read from commit records."""
+"""Which engines made a dataset's samples, and how far OpenSim's rechecks agree: asked of the index."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from farm.dataset.manifest import ShardRecord
+from farm.dataset.table import IndexTable
 from farm.gait.columns import LABEL_COLUMNS
 from farm.recheck import ACCEPTED, RECHECKED_LABELS, VERDICT, difference_column
 
@@ -52,24 +52,31 @@ class Rechecks:
     labels: tuple[LabelDifference, ...]
 
 
-def engines_of(records: Iterable[ShardRecord]) -> dict[str, int]:
-    """Samples by the engine that made them, most first; what does not say is older than the twin."""
-    records = tuple(records)
-    counts = Counter(str(row.get("engine") or "opensim") for record in records for row in record.index)
-    counts.update(gait.engine for record in records for gait in record.rejected)
+def engines_of(table: IndexTable) -> dict[str, int]:
+    """Samples by the engine that made them, most first; what does not say is older than the twin.
+
+    Args:
+        table: With its `rejected`, as for `rechecks_of`: see `farm.dataset.catalogue.load_index`.
+    """
+    told = "coalesce(engine, 'opensim')" if "engine" in table.columns else "'opensim'"
+    counts = Counter(dict(table.ask(f"SELECT {told} AS engine, count(*) FROM gaits GROUP BY ALL ORDER BY ALL")))  # noqa: S608
+    counts.update(dict(table.ask("SELECT engine, count(*) FROM rejected GROUP BY engine ORDER BY engine")))
     return dict(counts.most_common())
 
 
-def rechecks_of(records: Iterable[ShardRecord]) -> Rechecks:
-    """The rechecks that these records tell of."""
-    records = tuple(records)
-    rows = [row for record in records for row in record.index if row.get(VERDICT) is not None]
-    rejected = [gait.recheck for record in records for gait in record.rejected if gait.recheck.get(VERDICT) is not None]
+def rechecks_of(table: IndexTable) -> Rechecks:
+    """The rechecks that a dataset's index tells of: memory for these rows, and few of their columns."""
+    told = [*RECHECKED_LABELS, *map(difference_column, RECHECKED_LABELS)]
+    columns = [name for name in told if name in table.columns]
+    rows = table.rows(f"{VERDICT} IS NOT NULL", [VERDICT, *columns]) if VERDICT in table.columns else []
+    rejected: dict[str, int] = {}
+    if table.ask("SELECT 1 FROM (DESCRIBE rejected) WHERE column_name = ?", [VERDICT]):
+        rejected = dict(table.ask(f"SELECT {VERDICT}, count(*) FROM rejected WHERE {VERDICT} IS NOT NULL GROUP BY ALL"))  # noqa: S608
     both = [row for row in rows if row[VERDICT] == ACCEPTED]
-    only_opensim = sum(cells[VERDICT] == ACCEPTED for cells in rejected)
+    n_rejected, only_opensim = sum(rejected.values()), rejected.get(ACCEPTED, 0)
     return Rechecks(
-        n=len(rows) + len(rejected),
-        n_agree=len(both) + len(rejected) - only_opensim,
+        n=len(rows) + n_rejected,
+        n_agree=len(both) + n_rejected - only_opensim,
         n_only_recorded=len(rows) - len(both),
         n_only_opensim=only_opensim,
         labels=tuple(found for name in RECHECKED_LABELS if (found := _difference(name, both)) is not None),

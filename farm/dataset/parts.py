@@ -49,6 +49,8 @@ REJECTED_COLUMNS = {
     "sample_id": "BIGINT", "shard_id": "VARCHAR", "reasons": "VARCHAR[]", "details": "VARCHAR", "engine": "VARCHAR",
 }  # fmt: skip
 GAIT_COLUMNS = {"sample_id": "BIGINT", "shard_id": "VARCHAR", "attempt_id": "VARCHAR", "position": "BIGINT"}
+PLACE_COLUMNS = ("shard_id", "attempt_id", "position")
+"""Columns that the index has beside those of the commits' rows: where a gait lies."""
 
 _NAME = re.compile(rf"^{CATALOGUE}([0-9]{{9}}-[0-9a-f]{{16}})\.parquet$")
 

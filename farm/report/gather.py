@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
+from farm.dataset.catalogue import load_index
 from farm.dataset.engines import Rechecks, engines_of, rechecks_of
 from farm.dataset.reader import Gait, GaitDataset
+from farm.dataset.table import IndexTable
 from farm.gait.events import GaitEvents
 from farm.gait.joint_angles import angles_from_coordinates, cycles
 from farm.gait.norms import NormComparison, compare, norm_band
 from farm.gait.parameters import whole_strides
 from farm.records import Column
+
+MAX_ROWS = 5000
+"""Gaits whose numbers are drawn and summed up in tables; of more, evenly spread sample ids are taken, and the page
+says so. With every column they are 100 MB; counts and totals are of all gaits in any case."""
 
 MAX_CURVES = 120
 """Gaits whose curves are drawn; of more, evenly spread sample ids are taken, and the page says so."""
@@ -59,7 +65,9 @@ class ReportData:
     """Everything that the page needs, pictures apart.
 
     Attributes:
-        rows: The index, one row for each accepted gait.
+        rows: The index, one row for each accepted gait; of at most `MAX_ROWS` of them.
+        n_accepted: All of them.
+        totals: "duration_s" (s), "distance_m" (m) and "n_strides" of all gaits; 0 where that is not recorded.
         rejections: Most frequent first; a sample may have several reasons.
         labels: Columns of the `labels` array.
         curves: Of at most `MAX_CURVES` gaits.
@@ -68,6 +76,8 @@ class ReportData:
     """
 
     rows: Sequence[Mapping[str, Any]]
+    n_accepted: int
+    totals: Mapping[str, float]
     n_rejected: int
     rejections: Sequence[Rejection]
     labels: Sequence[Column]
@@ -77,10 +87,6 @@ class ReportData:
     wall_s: float
     engines: Mapping[str, int]
     rechecks: Rechecks | None
-
-    @property
-    def n_accepted(self) -> int:
-        return len(self.rows)
 
     @property
     def accepted_fraction(self) -> float:
@@ -101,28 +107,57 @@ class ReportData:
 
 def gather(dataset: GaitDataset) -> ReportData:
     """Read a dataset's counts, index and curves."""
-    rows = dataset.index()
-    records = dataset.records
-    engines = engines_of(records)
-    reasons: Counter[str] = Counter()
-    example: dict[str, str] = {}
-    for record in records:
-        for gait in record.rejected:
-            reasons.update(gait.reasons)
-            for reason in gait.reasons:
-                example.setdefault(reason, f"sample {gait.sample_id}: {gait.details.get(reason, reason)}")
+    table = load_index(dataset.storage, with_rejected=True)
+    n_shards, n_accepted, n_rejected, n_bytes, wall_s = table.ask(
+        "SELECT count(*), coalesce(sum(n_accepted), 0), coalesce(sum(n_rejected), 0), coalesce(sum(n_bytes), 0), "
+        "coalesce(sum(wall_s), 0.0) FROM shards"
+    )[0]
+    rows = table.rows(_evenly(int(n_accepted)))
+    engines = engines_of(table)
     return ReportData(
         rows=rows,
-        n_rejected=sum(record.n_rejected for record in records),
-        rejections=[Rejection(reason, n, example[reason]) for reason, n in reasons.most_common()],
+        n_accepted=int(n_accepted),
+        totals=_totals(table),
+        n_rejected=int(n_rejected),
+        rejections=_rejections(table),
         labels=_label_columns(dataset, rows),
         curves=_all_curves(dataset, rows),
-        n_shards=len(records),
-        stored_bytes=sum(record.bytes for record in records),
-        wall_s=sum(record.wall_s for record in records),
+        n_shards=int(n_shards),
+        stored_bytes=int(n_bytes),
+        wall_s=float(wall_s),
         engines=engines,
-        rechecks=rechecks_of(records) if engines.keys() - {"opensim"} else None,
+        rechecks=rechecks_of(table) if engines.keys() - {"opensim"} else None,
     )
+
+
+def _evenly(n_gaits: int) -> str | None:
+    """Which of so many gaits are shown: all, or every so-manieth by sample id."""
+    if n_gaits <= MAX_ROWS:
+        return None
+    step = -(-n_gaits // MAX_ROWS)
+    numbered = "SELECT sample_id, row_number() OVER (ORDER BY sample_id) AS number FROM gaits"
+    return f"sample_id IN (SELECT sample_id FROM ({numbered}) WHERE number % {step} = 1)"  # noqa: S608  (our numbers)
+
+
+def _totals(table: IndexTable) -> dict[str, float]:
+    known = {name: name if name in table.columns else "NULL" for name in ("duration_s", "gait_speed", "n_strides")}
+    sums = ", ".join(
+        f"coalesce(sum({of}), 0.0)"
+        for of in (known["duration_s"], f"{known['duration_s']} * {known['gait_speed']}", known["n_strides"])
+    )
+    found = table.ask(f"SELECT {sums} FROM gaits")[0]  # noqa: S608  (our columns)
+    return dict(zip(("duration_s", "distance_m", "n_strides"), map(float, found), strict=True))
+
+
+def _rejections(table: IndexTable) -> list[Rejection]:
+    """Each reason with the first sample that has it."""
+    reasons = "SELECT unnest(reasons) AS reason, sample_id, details FROM rejected"
+    example = "min(sample_id) AS first, arg_min(details, sample_id)"
+    counted = f"SELECT reason, count(*) AS n, {example} FROM ({reasons}) GROUP BY reason ORDER BY n DESC, first, reason"  # noqa: S608
+    return [
+        Rejection(reason, int(n), f"sample {first}: {json.loads(details).get(reason, reason)}")
+        for reason, n, first, details in table.ask(counted)
+    ]
 
 
 def events_of(gait: Gait) -> GaitEvents:

@@ -134,14 +134,12 @@ def _json(file: Path, what: str) -> Any:
 def _facts(data: ReportData) -> list[tuple[str, str]]:
     """The tiles at the top: a figure and what it counts."""
     n = data.n_accepted
-    duration = float(np.nansum(data.column("duration_s")))
-    walked = float(np.nansum(data.column("duration_s") * data.column("gait_speed")))
     facts = [
         (f"{n}", "gaits"),
         (f"{100 * data.accepted_fraction:.0f} %" if n + data.n_rejected else "–", "of samples accepted"),
-        (f"{duration:.0f} s", "of walking"),
-        (f"{walked:.0f} m", "walked"),
-        (f"{np.nansum(data.column('n_strides')):.0f}", "whole strides"),
+        (f"{data.totals['duration_s']:.0f} s", "of walking"),
+        (f"{data.totals['distance_m']:.0f} m", "walked"),
+        (f"{data.totals['n_strides']:.0f}", "whole strides"),
     ]
     if n:
         facts.append((_bytes(data.stored_bytes / n), "stored per gait"))
@@ -157,7 +155,7 @@ def _stages(data: ReportData, stage_seconds: Mapping[str, float]) -> list[tuple[
 
 
 def _statistics(data: ReportData) -> list[dict[str, Any]]:
-    """Each label's spread over all gaits."""
+    """Each label's spread over the gaits that are shown."""
     lines = []
     for column in data.labels:
         values = data.column(column.name)

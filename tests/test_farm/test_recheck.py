@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from farm.config import Campaign, Engine, campaign_from_mapping
+from farm.dataset.catalogue import index_of
 from farm.dataset.create import open_or_create
 from farm.dataset.engines import engines_of, rechecks_of
 from farm.dataset.info import info
@@ -203,8 +204,8 @@ def test_records_from_before_the_twin_are_read_as_opensims(samples: list[GaitSam
     for gait in document["rejected"]:
         del gait["engine"], gait["recheck"]
     old = parse_record(json.dumps(document).encode(), "tests")
-    assert engines_of([old]) == {"opensim": 3}
-    assert rechecks_of([old]).n == 0
+    assert engines_of(index_of([old])) == {"opensim": 3}
+    assert rechecks_of(index_of([old])).n == 0
 
 
 def test_verify_finds_an_index_that_names_another_engine(dataset: str, tmp_path: Path) -> None:
@@ -238,7 +239,7 @@ def test_a_wrong_order_is_named(wrong: dict[str, object], message: str) -> None:
 
 
 def test_counts_and_differences_add_up(dataset: str, samples: list[GaitSample]) -> None:
-    found = rechecks_of(GaitDataset(dataset).records)
+    found = rechecks_of(index_of(GaitDataset(dataset).records))
     assert (found.n, found.n_agree, found.n_only_recorded, found.n_only_opensim) == (5, 3, 1, 1)
     speed = found.labels[0]
     both = [s.recheck.differences["gait_speed"] for s in samples[:2] if isinstance(s, RecheckedSample) and s.recheck]
