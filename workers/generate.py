@@ -4,7 +4,8 @@ Whatever ends a run (a signal, a crash, a lost machine), the dataset is whole as
 far as it goes: shards are committed one by one, made samples wait in `staging/`,
 and the same command goes on from there. Two drivers on one dataset do not harm
 each other: they find each other's gaits and commits, and only one commit of a
-shard can stand.
+shard can stand; where the store cannot keep them apart, the second is refused
+(`farm.dataset.claim`).
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ from rich.console import Console
 from farm.config import Campaign
 from farm.control.archive import archive_sha256
 from farm.dataset.catalogue import compact
+from farm.dataset.claim import writing
 from farm.dataset.create import open_or_create
 from farm.dataset.manifest import committed_shards
 from farm.errors import UserError
 from farm.planning import plan_of, progress
-from farm.storage import open_storage
+from farm.storage import Storage, open_storage
 from workers.actors import Crew
 from workers.ledger import Ledger
 from workers.messages import WorkOrder
@@ -130,9 +132,37 @@ def generate(
         UserError: What the caller can mend: storage, another campaign in the same place, no worker can start.
     """
     storage = open_storage(uri, endpoint_url=endpoint_url)
-    probed = storage.probe()
-    if not probed.put_if_absent:
-        console.print(f"warning: {probed.detail}", style="yellow", markup=False, highlight=False)
+
+    def say(message: str) -> None:
+        console.print(message, style="yellow", markup=False, highlight=False)
+
+    with writing(storage, storage.probe(), say=say) as ours:
+        return _generate(
+            campaign,
+            ours,
+            address=address,
+            workers=workers,
+            console=console,
+            gpus_per_worker=gpus_per_worker,
+            labels=labels,
+            stages=stages,
+            deadlines=deadlines,
+        )
+
+
+def _generate(
+    campaign: Campaign,
+    storage: Storage,
+    *,
+    address: str | None,
+    workers: int | None,
+    console: Console,
+    gpus_per_worker: float | None,
+    labels: Mapping[str, str] | None,
+    stages: str,
+    deadlines: Deadlines | None,
+) -> RunSummary:
+    """`generate`, in a storage that we may write."""
     sources = {"archive_sha256": archive_sha256(campaign.body_model), "model_sha256": model_sha256()}
     if campaign.engine == "twin":
         sources["twin_sha256"] = twin_sha256()

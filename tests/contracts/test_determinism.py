@@ -45,6 +45,8 @@ ORDER_BLIND = {"sorted", "set", "frozenset", "len", "sum", "min", "max", "any", 
 ALLOWED: dict[tuple[str, str], str] = {
     ("farm/pipeline.py", "time"): "stage durations, reported and never used",
     ("workers/simulate/forward.py", "time"): "the wall-clock budget that ends a stuck integration, and wall_s",
+    ("farm/dataset/claim.py", "time"): "how long another driver's claim has stood still",
+    ("farm/dataset/claim.py", "uuid"): "a driver's number in the election of the one writer",
     ("farm/dataset/create.py", "uuid"): "the dataset's id, drawn once at its creation",
     ("farm/dataset/create.py", "datetime.now"): "when the dataset was created, for people to read",
     ("farm/dataset/pull.py", "uuid"): "names an attempt; the pulled dataset's id is a hash of what was pulled",

@@ -71,7 +71,7 @@ class CephServer:
         The path must be short: a Unix socket's name has at most 107 bytes.
         """
         self.folder = folder
-        self.port, self.mon_port = _free_port(), _free_port()
+        self.port, self.mon_port = free_port(), free_port()
         self._conf = folder / "ceph.conf"
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -110,6 +110,10 @@ class CephServer:
         except BaseException:
             self.stop()
             raise
+
+    def admin(self, *arguments: str) -> str:
+        """What `radosgw-admin` answers: users, keys, quotas."""
+        return self._run("radosgw-admin", "-n", "client.rgw.a", *arguments)
 
     def stop(self) -> None:
         """End the daemons, the gateway first, and remove the folder."""
@@ -188,7 +192,8 @@ def _environment() -> dict[str, str]:
     return clean | {"PATH": os.pathsep.join(paths)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
