@@ -110,26 +110,26 @@ def build(uri: str, shards: int, gaits: int) -> None:
 # --- the measures, each in a process of its own -------------------------------------------------------------------
 
 
-def plan_step(storage: Storage, shards: int, gaits: int) -> dict[str, Any]:
-    plan = plan_of(campaign_of(shards, gaits))
+def plan_step(_: Storage, campaign: Campaign) -> dict[str, Any]:
+    plan = plan_of(campaign)
     return {"shards": len(plan), "samples": plan.samples, "first_left": next(progress(plan, ()).left()).shard_id}
 
 
-def resume_step(storage: Storage, shards: int, gaits: int) -> dict[str, Any]:
+def resume_step(storage: Storage, campaign: Campaign) -> dict[str, Any]:
     """What `generate` does until it hands out its first job, Ray's start apart."""
-    open_or_create(storage, campaign_of(shards, gaits))
-    state = progress(plan_of(campaign_of(shards, gaits)), committed_shards(storage))
+    open_or_create(storage, campaign)
+    state = progress(plan_of(campaign), committed_shards(storage))
     ledger = Ledger(state.left(), lambda plan: survey(storage, plan))
     return {"first_job": ledger.next_job().sample_id, "shards_left": state.shards_left}  # type: ignore[union-attr]
 
 
-def compact_step(storage: Storage, shards: int, gaits: int) -> dict[str, Any]:
+def compact_step(storage: Storage, _: Campaign) -> dict[str, Any]:
     done = compact(storage)
     size = sum(item.size for item in storage.list("catalogue/"))
     return {"parts": len(done.parts), "shards_added": done.shards_added, "catalogue_bytes": size}
 
 
-def query_step(storage: Storage, shards: int, gaits: int) -> dict[str, Any]:
+def query_step(storage: Storage, _: Campaign) -> dict[str, Any]:
     start_s = time.perf_counter()
     table = load_index(storage)
     loaded_s = time.perf_counter()
@@ -143,12 +143,12 @@ def query_step(storage: Storage, shards: int, gaits: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def info_step(storage: Storage, shards: int, gaits: int) -> dict[str, Any]:
+def info_step(storage: Storage, _: Campaign) -> dict[str, Any]:
     found = info(storage)
     return {"n_gaits": found["n_gaits"], "n_rejected": found["n_rejected"], "rejections": found["rejections"]}
 
 
-def baseline_step(storage: Storage, shards: int, gaits: int) -> dict[str, Any]:
+def baseline_step(storage: Storage, campaign: Campaign) -> dict[str, Any]:
     """Every record and row in memory, as before; of a share of the commits."""
     ids = committed_shards(storage)[:BASELINE_SHARDS]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -156,11 +156,11 @@ def baseline_step(storage: Storage, shards: int, gaits: int) -> dict[str, Any]:
     rows = [row for record in read_records(storage, ids) for row in index_rows(record)]
     seconds = time.perf_counter() - start_s
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    factor = shards / len(ids)
+    factor = len(plan_of(campaign)) / len(ids)
     return {"rows": len(rows), "whole_s_extrapolated": seconds * factor, "whole_mb_extrapolated": grown * factor}
 
 
-STEPS: dict[str, tuple[Callable[[Storage, int, int], dict[str, Any]], str]] = {
+STEPS: dict[str, tuple[Callable[[Storage, Campaign], dict[str, Any]], str]] = {
     "plan": (plan_step, "plan, nothing committed"),
     "resume": (resume_step, "resume: list commits, find the first job"),
     "baseline": (baseline_step, f"baseline: {BASELINE_SHARDS} commits and their rows in memory"),
@@ -185,7 +185,7 @@ def measured(step: str, uri: str, shards: int, gaits: int) -> dict[str, Any]:
 def in_this_process(step: str, uri: str, shards: int, gaits: int) -> dict[str, Any]:
     storage = open_storage(uri)
     start_s = time.perf_counter()
-    details = STEPS[step][0](storage, shards, gaits)
+    details = STEPS[step][0](storage, campaign_of(shards, gaits))
     seconds = time.perf_counter() - start_s
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"step": step, "seconds": round(seconds, 3), "peak_rss_mb": round(peak), **details}

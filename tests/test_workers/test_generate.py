@@ -33,6 +33,7 @@ from tests.test_workers import faulty
 from tests.test_workers.faulty import FAULTS_VARIABLE, THIS, attempts, write_faults
 from workers import generate as generate_module
 from workers.generate import generate
+from workers.ray_session import RAY_SETTINGS, started_ray
 from workers.run import Deadlines
 from workers.summary import RunSummary
 
@@ -52,8 +53,8 @@ def faults_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ray_here(faults_file: Path) -> Iterator[None]:
     """One Ray for the tests that do not need a start of their own."""
     before = dict(os.environ)
-    os.environ.update({FAULTS_VARIABLE: str(faults_file), **generate_module.RAY_SETTINGS})
-    with generate_module.started_ray(2):
+    os.environ.update({FAULTS_VARIABLE: str(faults_file), **RAY_SETTINGS})
+    with started_ray(2):
         yield
     os.environ.clear()
     os.environ.update(before)
@@ -126,7 +127,7 @@ def test_each_fault_costs_its_own_sample_and_no_other(
     assert summary.workers_replaced == 11
     assert sorted(summary.quarantined) == [4, 6, 9]
     assert "Segmentation fault in string_at" in summary.quarantined[6]
-    assert "in _strike (faulty.py" in summary.quarantined[4]
+    assert "in strike (faulty.py" in summary.quarantined[4]
     assert summary.complete
     assert not summary.clean
 
