@@ -25,18 +25,20 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from farm.errors import AlreadyExistsError, ObjectNotFoundError, StorageError
+from farm.errors import AlreadyExistsError, ObjectNotFoundError, StorageError, StorageUnavailableError
 from farm.storage.contract import Probe, StoredObject, Unfinished, validate_key, validate_prefix
 from farm.storage.probe import probe_by_racing
 from farm.storage.s3_errors import BROKEN_BODIES, explain, is_bucket_name, missing_object
+from farm.storage.s3_range import part_asked_for
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CONNECT_TIMEOUT_S = 10
-READ_TIMEOUT_S = 60
+READ_TIMEOUT_S = 30
 ATTEMPTS = 5
-"""Tries of one request, the first included; botocore backs off exponentially between them."""
+"""Tries of one request, the first included; botocore backs off exponentially between them (at most 20 s). A store that
+takes requests and never answers is given up after some 160 s, before the deadline of the sample that waits for it."""
 
 MAX_CONNECTIONS = 32
 
@@ -94,16 +96,14 @@ class S3Storage:
 
     def get(self, key: str) -> bytes:
         with self._explain("read", key):
-            return self._download(Bucket=self._bucket, Key=self._key(key))
+            return self._download(key)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         if length <= 0:
             return b""
         with self._explain("read", key):
             try:
-                return self._download(
-                    Bucket=self._bucket, Key=self._key(key), Range=f"bytes={start}-{start + length - 1}"
-                )
+                return self._download(key, (start, start + length - 1))
             except ClientError as error:
                 if _status(error) == 416:  # the range begins past the end
                     return b""
@@ -125,18 +125,18 @@ class S3Storage:
     def put_once(self, key: str, data: bytes) -> None:
         name = self._key(key)
         for attempt in range(CONFLICT_ATTEMPTS):
-            with self._explain("write", key):
-                try:
-                    self._s3().put_object(Bucket=self._bucket, Key=name, Body=data, IfNoneMatch="*")
+            try:
+                with self._explain("write", key):
+                    status = self._create(name, data)
+            except StorageUnavailableError:
+                # The repetitions are spent, and one of them may have gone through with its answer lost.
+                if self._stands_after_all(key, data):
                     return
-                except ClientError as error:
-                    if _status(error) not in (409, 412):
-                        raise
-                    refused = _status(error)
-            if refused == 412 and self._is_settled(key, data):
+                raise
+            if status == 200 or (status == 412 and self._is_settled(key, data)):
                 return
             time.sleep(CONFLICT_WAIT_S * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311  (spreads the retries)
-        raise StorageError(
+        raise StorageUnavailableError(
             f"cannot write {self.uri}/{key}: other writers kept changing it through {CONFLICT_ATTEMPTS} attempts; "
             "run the command again"
         )
@@ -218,14 +218,35 @@ class S3Storage:
                 return 0
             raise
 
-    def _download(self, **request: str) -> bytes:
-        """An object's bytes. botocore repeats requests that fail, but not a body that breaks off: that is done here."""
-        for _ in range(ATTEMPTS - 1):
+    def _create(self, name: str, data: bytes) -> int:
+        """One conditional PUT: 200, 409 (another is under way, ask again) or 412 (the key exists, perhaps by us)."""
+        try:
+            self._s3().put_object(Bucket=self._bucket, Key=name, Body=data, IfNoneMatch="*")
+        except ClientError as error:
+            if _status(error) in (409, 412):
+                return _status(error)
+            raise
+        return 200
+
+    def _download(self, key: str, byte_range: tuple[int, int] | None = None) -> bytes:
+        """An object's bytes, or those from a first to a last one.
+
+        botocore repeats requests that fail, but not a body that breaks off or is not what was asked for: that is
+        done here.
+        """
+        request: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key(key)}
+        if byte_range:
+            request["Range"] = f"bytes={byte_range[0]}-{byte_range[1]}"
+        attempts = 0
+        while True:
+            attempts += 1
             try:
-                return self._s3().get_object(**request)["Body"].read()  # type: ignore[arg-type]
+                answer = self._s3().get_object(**request)
+                body = answer["Body"].read()
+                return part_asked_for(body, answer.get("ContentRange"), byte_range) if byte_range else body
             except BROKEN_BODIES:
-                continue
-        return self._s3().get_object(**request)["Body"].read()  # type: ignore[arg-type]
+                if attempts >= ATTEMPTS:
+                    raise
 
     def _is_settled(self, key: str, data: bytes) -> bool:
         """After a refusal: True if the object is ours, False if it has gone again, else AlreadyExistsError."""
@@ -236,6 +257,19 @@ class S3Storage:
         if found == data:
             return True
         raise AlreadyExistsError(f"{self.uri}/{key} exists already with other content; it was left as it is")
+
+    def _stands_after_all(self, key: str, data: bytes) -> bool:
+        """After the last attempt went unanswered: True if the object is ours, False if it is not there or unreachable.
+
+        Raises:
+            AlreadyExistsError: Another's stands there.
+        """
+        try:
+            return self._is_settled(key, data)
+        except AlreadyExistsError:
+            raise
+        except StorageError:
+            return False
 
     def _key(self, key: str) -> str:
         return self._prefix + validate_key(key)

@@ -51,6 +51,13 @@ log_level = WARNING
 log_address = {folder}/no-syslog
 """
 
+_PATIENCE = """\
+node_timeout = 60
+conn_timeout = 20
+container_update_timeout = 60
+"""
+"""For loaded machines: by default an update of a listing that takes a second is put off, for a daemon not run here."""
+
 _PLAIN_FILTERS = (
     "catch_errors", "gatekeeper", "listing_formats", "bulk", "copy", "slo", "dlo", "symlink", "versioned_writes"
 )  # fmt: skip
@@ -63,6 +70,9 @@ pipeline = catch_errors gatekeeper cache listing_formats bulk s3api tempauth cop
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+node_timeout = 60
+conn_timeout = 20
+error_suppression_limit = 100000
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:1
@@ -77,7 +87,7 @@ s3_acl = false
     + "\n"
 )
 
-_NODE = _COMMON + "[pipeline:main]\npipeline = {kind}-server\n[app:{kind}-server]\nuse = egg:swift#{kind}\n"
+_NODE = _COMMON + "[pipeline:main]\npipeline = {kind}-server\n[app:{kind}-server]\nuse = egg:swift#{kind}\n" + _PATIENCE
 
 
 class SwiftError(RuntimeError):
