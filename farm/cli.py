@@ -94,6 +94,11 @@ def generate(
         list[str] | None,
         typer.Option(metavar="LABEL=VALUE", help="Only on machines with this Ray node label; may be repeated."),
     ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="Append what happens to this file, a JSON object a line; else beside the workers' logs.",
+                     show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make a campaign's dataset; run again, it goes on where it was interrupted.
@@ -113,6 +118,7 @@ def generate(
         workers=workers,
         gpus_per_worker=gpus_per_worker,
         labels=node_labels(on or []),
+        log=log,
         console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
     )
     if as_json:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import logging
 import os
 import platform
 import socket
@@ -30,15 +31,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.util.metrics import Counter
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import farm
 from farm.errors import CampaignError, MissingDependencyError, StorageError, StorageUnavailableError, UserError
+from farm.storage import Storage
 from workers.autopsy import bury, cause_of_death, hung_in_storage, place_of_hang
+from workers.eventlog import EventLog, note_failure, note_result
 from workers.ledger import Job, MakeSample
+from workers.machines import Leaving, machine_lost
 from workers.messages import Answer, Card, Failure, Finished, Lost, WorkOrder
+from workers.meters import Meters
 from workers.staging import Made, Written, load_stages, make_and_stage, write_and_commit
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1")
@@ -60,6 +64,7 @@ class GaitWorker:
 
     def __init__(self, order: WorkOrder, number: int) -> None:
         self._order = order
+        self._number = number
         self._log_path = Path(order.log_dir) / f"worker-{number:04d}.log"
 
     def introduce(self) -> Card | Failure:
@@ -68,7 +73,12 @@ class GaitWorker:
             _log_into(self._log_path)
             _choose_graphics_device(required=self._order.gpu_required)
             self._stages = load_stages(self._order.stages)
-            self._meters = Meters()
+            self._meters = Meters(self._order.campaign.name)
+            self._retries = retries(self._order.storage)
+            self._events = EventLog(
+                self._log_path.with_suffix(".jsonl"), worker=self._number, host=socket.gethostname()
+            )
+            self._events.note("worker started", detail=f"pid {os.getpid()}")
         except Exception as error:
             return _failure(error)
         return Card(
@@ -83,51 +93,36 @@ class GaitWorker:
     def work(self, job: Job, deadline_s: float) -> Answer:
         """Do one job. A little before its deadline every thread's stack goes to the log: where did it hang?"""
         faulthandler.dump_traceback_later(0.9 * deadline_s, file=STDERR)
+        self._events.note("begun", job=job)
         try:
             return Answer(self._do(job, time.monotonic() + STORING_SHARE * deadline_s), _rss_bytes())
         except Exception as error:
             os.write(STDERR, "".join(traceback.format_exception(error)).encode())
             failure = _failure(error)
             self._meters.lost("storage" if failure.kind == "storage" else "raised")
+            note_failure(self._events, job, failure)
             return Answer(failure, _rss_bytes())
         finally:
             faulthandler.cancel_dump_traceback_later()
+            before, self._retries = self._retries, retries(self._order.storage)
+            self._meters.retried(self._retries - before)
 
     def _do(self, job: Job, until_s: float) -> Made | Written:
         order = self._order
         if isinstance(job, MakeSample):
             made = make_and_stage(order.storage, order.campaign, job, self._stages, until_s=until_s)
             self._meters.made(made)
+            note_result(self._events, job, made)
             return made
         written = write_and_commit(order.storage, order.campaign, order.dataset_id, job)
         self._meters.written(written)
+        note_result(self._events, job, written)
         return written
 
 
-class Meters:
-    """Counters that Ray exports to Prometheus (`ray metrics launch-prometheus`)."""
-
-    def __init__(self) -> None:
-        self._samples = Counter("gaitfarm_samples", "Samples made.", tag_keys=("outcome",))
-        self._reasons = Counter("gaitfarm_rejections", "Reasons of rejected samples.", tag_keys=("reason",))
-        self._seconds = Counter("gaitfarm_stage_seconds", "Seconds spent in each stage.", tag_keys=("stage",))
-        self._bytes = Counter("gaitfarm_bytes", "Bytes committed to the dataset.")
-        self._lost = Counter("gaitfarm_lost_attempts", "Attempts that ended without a result.", tag_keys=("cause",))
-
-    def made(self, made: Made) -> None:
-        self._samples.inc(tags={"outcome": "accepted" if made.accepted else "rejected"})
-        for reason in made.reasons:
-            self._reasons.inc(tags={"reason": reason})
-        for stage, seconds in made.seconds.items():
-            self._seconds.inc(seconds, tags={"stage": stage})
-
-    def written(self, written: Written) -> None:
-        if written.bytes:
-            self._bytes.inc(written.bytes)
-        self._seconds.inc(written.seconds, tags={"stage": "write"})
-
-    def lost(self, cause: str) -> None:
-        self._lost.inc(tags={"cause": cause})
+def retries(storage: Storage) -> int:
+    """Requests that this process has had to repeat; 0 for a storage that has no requests."""
+    return int(getattr(storage, "retries", 0))
 
 
 def software() -> dict[str, str]:
@@ -159,6 +154,7 @@ class Crew:
         gpus: Share of a GPU for each worker, 0 for none.
         labels: Ray node labels that a worker's machine must have.
         start_limit_s: Seconds within which a worker must have started; None where a cluster may still be growing.
+        events: Where to write what becomes of jobs and workers.
     """
 
     def __init__(
@@ -171,6 +167,7 @@ class Crew:
         gpus: float = 0.0,
         labels: Mapping[str, str] | None = None,
         start_limit_s: float | None = None,
+        events: EventLog | None = None,
     ) -> None:
         self._order = order
         self._rss_limit_bytes = rss_limit_bytes
@@ -184,7 +181,9 @@ class Crew:
             max_task_retries=0,
             runtime_env={"env_vars": THREADS},
         )
-        self._meters = Meters()
+        self._meters = Meters(order.campaign.name)
+        self._events = events or EventLog(None)
+        self._leaving = Leaving()
         self._hired = 0
         self._start_failures = 0
         self._ever_ready = False
@@ -205,8 +204,12 @@ class Crew:
         return sum(hand.job is not None for hand in self._hands)
 
     def idle(self) -> Iterator[_Hand]:
-        """The workers that could be given a job now."""
-        return (hand for hand in self._hands if hand.card is not None and hand.job is None)
+        """The workers that could be given a job now: ready, and on a machine that is there to stay."""
+        return (
+            hand
+            for hand in self._hands
+            if hand.card is not None and hand.job is None and hand.card.node_id not in self._leaving
+        )
 
     def give(self, hand: _Hand, job: Job, deadline_s: float) -> None:
         """Send a job; the worker is killed if it has not answered after `deadline_s`."""
@@ -219,6 +222,8 @@ class Crew:
         Raises:
             UserError: Workers cannot start here, or a worker runs other software than the driver.
         """
+        self._leave_drained_machines()
+        self._meters.crew(wanted=self.size, ready=self.ready, busy=self.at_work)
         by_ref = {hand.ref: hand for hand in self._hands if hand.ref is not None}
         if not by_ref:
             time.sleep(timeout_s)
@@ -233,11 +238,24 @@ class Crew:
         events += [event for hand in list(self._hands) if hand.due <= now and (event := self._overdue(hand))]
         return events
 
+    def left(self, samples: int) -> None:
+        """Tell the meters how many samples of the campaign are not done yet."""
+        self._meters.left(samples)
+
     def close(self) -> None:
         """End every worker now; what they are at is lost."""
         for hand in self._hands:
             self._dismiss(hand)
         self._hands = []
+        self._meters.crew(wanted=0, ready=0, busy=0)
+
+    def _leave_drained_machines(self) -> None:
+        """Have idle workers of a machine that is about to go replaced elsewhere; a job in flight may finish there."""
+        self._leaving.look()
+        for hand in list(self._hands):
+            if hand.card is not None and hand.job is None and hand.card.node_id in self._leaving:
+                self._events.note("machine drained", worker=hand.number, host=hand.card.host)
+                self._replace(hand)
 
     def _hire(self) -> _Hand:
         self._hired += 1
@@ -250,6 +268,7 @@ class Crew:
     def _replace(self, hand: _Hand) -> None:
         self._dismiss(hand)
         self.replaced += 1
+        self._meters.replaced()
         self._hands[self._hands.index(hand)] = self._hire()
 
     def _dismiss(self, hand: _Hand) -> None:
@@ -269,7 +288,9 @@ class Crew:
             return None
         hand.job, hand.ref, hand.due = None, None, float("inf")
         if isinstance(answer, Failure):
+            note_failure(self._events, job, answer, worker=hand.number)
             return Finished(job, answer)
+        note_result(self._events, job, answer.result, worker=hand.number)
         self.peak_rss_bytes = max(self.peak_rss_bytes, answer.rss_bytes)
         if answer.rss_bytes > self._rss_limit_bytes:
             self._replace(hand)
@@ -287,6 +308,9 @@ class Crew:
                 f"the worker on {answer.host} runs {'; '.join(differ)}: install the same versions on driver and cluster"
             )
         hand.card, hand.ref, hand.due = answer, None, float("inf")
+        self._events.note(
+            "worker ready", worker=hand.number, host=answer.host, seconds=time.monotonic() - hand.started
+        )
         self._ever_ready, self._start_failures = True, 0
 
     def _lost(self, hand: _Hand, error: RayError) -> Lost | None:
@@ -295,15 +319,13 @@ class Crew:
             return None
         tail = self._bury(hand)
         job = hand.job
-        machine_lost = _machine_lost(error, hand.card.node_id)
+        gone = machine_lost(error, hand.card.node_id)
         self._replace(hand)
         if job is None:
             return None
-        cause: Literal["machine lost", "crashed"] = "machine lost" if machine_lost else "crashed"
-        self._meters.lost(cause)
-        if machine_lost:
-            return Lost(job, cause, f"the machine {hand.card.host} was taken away", tail)
-        return Lost(job, cause, cause_of_death(tail), tail)
+        cause: Literal["machine lost", "crashed"] = "machine lost" if gone else "crashed"
+        detail = f"the machine {hand.card.host} was taken away" if gone else cause_of_death(tail)
+        return self._lost_over(hand, Lost(job, cause, detail, tail))
 
     def _overdue(self, hand: _Hand) -> Lost | None:
         job = hand.job
@@ -314,11 +336,24 @@ class Crew:
         tail = self._bury(hand)
         self._replace(hand)
         cause: Literal["storage", "hung"] = "storage" if hung_in_storage(tail) else "hung"
-        self._meters.lost(cause)
-        return Lost(job, cause, f"no answer within its deadline; killed{place_of_hang(tail)}", tail)
+        detail = f"no answer within its deadline; killed{place_of_hang(tail)}"
+        return self._lost_over(hand, Lost(job, cause, detail, tail))
+
+    def _lost_over(self, hand: _Hand, lost: Lost) -> Lost:
+        self._meters.lost(lost.cause)
+        self._events.note(
+            "attempt lost",
+            job=lost.job,
+            level=logging.WARNING,
+            worker=hand.number,
+            cause=lost.cause,
+            detail=lost.detail,
+        )
+        return lost
 
     def _start_failed(self, hand: _Hand, why: str) -> None:
         self._start_failures += 1
+        self._events.note("worker did not start", level=logging.WARNING, worker=hand.number, detail=why)
         if self._start_failures >= START_FAILURES_ALLOWED and not self._ever_ready:
             raise UserError(
                 f"workers cannot start ({START_FAILURES_ALLOWED} in a row failed, the last: {why}); "
@@ -338,16 +373,6 @@ class Crew:
             there = ray.remote(bury).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy)
             return str(ray.get(there.remote(card.pid, card.log_path), timeout=20))
         return ""
-
-
-def _machine_lost(error: RayError, node_id: str) -> bool:
-    """Whether a worker died because its machine did (a spot instance taken back, for one)."""
-    if isinstance(error, RayActorError) and getattr(error, "preempted", False):
-        return True
-    try:
-        return not any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
-    except RayError:
-        return False
 
 
 def _first_line(error: BaseException) -> str:

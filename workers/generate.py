@@ -13,6 +13,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -26,6 +27,7 @@ from farm.errors import UserError
 from farm.planning import plan_of, progress
 from farm.storage import Storage, open_storage
 from workers.actors import Crew
+from workers.eventlog import EventLog, note_end
 from workers.ledger import Ledger
 from workers.messages import WorkOrder
 from workers.outage import Outage
@@ -59,6 +61,7 @@ def generate(
     labels: Mapping[str, str] | None = None,
     stages: str = STAGES,
     deadlines: Deadlines | None = None,
+    log: Path | None = None,
 ) -> RunSummary:
     """Make what is missing of a campaign's dataset.
 
@@ -74,6 +77,8 @@ def generate(
         labels: Ray node labels that workers' machines must have, such as {"role": "sim"}.
         stages: Import path of the factory of the simulation and filming stages.
         deadlines: None computes them from the campaign.
+        log: File to which the run's events are appended, see `workers.eventlog`; None puts them beside the
+            workers' logs.
 
     Returns:
         What was done. `interrupted` is set where SIGINT or SIGTERM ended it.
@@ -81,6 +86,7 @@ def generate(
     Raises:
         UserError: What the caller can mend: storage, another campaign in the same place, no worker can start.
     """
+    events = EventLog(log) if log else None
     storage = open_storage(uri, endpoint_url=endpoint_url)
 
     def say(message: str) -> None:
@@ -97,6 +103,7 @@ def generate(
             labels=labels,
             stages=stages,
             deadlines=deadlines,
+            events=events,
         )
 
 
@@ -111,6 +118,7 @@ def _generate(
     labels: Mapping[str, str] | None,
     stages: str,
     deadlines: Deadlines | None,
+    events: EventLog | None,
 ) -> RunSummary:
     """`generate`, in a storage that we may write."""
     sources = {"archive_sha256": archive_sha256(campaign.body_model), "model_sha256": model_sha256()}
@@ -125,6 +133,8 @@ def _generate(
     if state.shards_left:
         with ray_session(address, workers) as cluster, stop_requests() as stop, show:
             start_s = time.monotonic()
+            events = events or EventLog(Path(cluster.log_dir) / "driver.jsonl")
+            events.note("run started", dataset_id=manifest.dataset_id, campaign=campaign.name, left=state.samples_left)
             size = min(cluster.workers, state.samples_left)
             order = WorkOrder(
                 campaign, manifest.dataset_id, storage, stages, cluster.log_dir, gpu_required=bool(gpus_per_worker)
@@ -137,11 +147,13 @@ def _generate(
                 gpus=gpus_per_worker if gpus_per_worker is not None else min(1.0, cluster.gpus / size),
                 labels=labels,
                 start_limit_s=START_LIMIT_S if cluster.here else None,
+                events=events,
             )
             try:
                 run.go(crew, stop)
             finally:
                 crew.close()
+                note_end(events, run.quarantined, interrupted=run.interrupted, seconds=time.monotonic() - start_s)
             wall_s, log_dir = time.monotonic() - start_s, cluster.log_dir
             replaced, peak_rss_bytes = crew.replaced, crew.peak_rss_bytes
         if not run.lost_attempts:  # then nobody will want to read them

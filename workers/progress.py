@@ -61,6 +61,11 @@ class RunProgress:
         """A line that stays, above the bar."""
         self._progress.console.print(escape(message), style=style or None, highlight=False, soft_wrap=True)
 
+    @property
+    def left(self) -> int:
+        """Samples that are not done yet, by us or by anybody as far as we know."""
+        return self._samples - self._done - self._found
+
     def found_before(self, samples: int) -> None:
         """How many samples have turned out, so far, to have been done by an earlier run or another driver."""
         self._found = samples

@@ -106,6 +106,7 @@ class Run:
             for event in crew.wait(TICK_S):
                 self._take(event)
             self._show.show(ready=crew.ready, workers=crew.size)
+            crew.left(self._show.left)
 
     def _hand_out(self, crew: Crew) -> None:
         for hand in crew.idle():

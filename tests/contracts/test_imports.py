@@ -22,7 +22,8 @@ ENGINE_HOMES: dict[str, tuple[str, ...]] = {
     "pybullet": ("scenes/occlusion.py",),
     "pybullet_utils": ("scenes/occlusion.py",),
     # doctor.py imports ray and torch in a child process, to see whether they load
-    "ray": ("workers/actors.py", "workers/ray_session.py", "workers/train/", "workers/doctor.py"),
+    "ray": ("workers/actors.py", "workers/machines.py", "workers/meters.py", "workers/ray_session.py", "workers/train/",
+            "workers/doctor.py"),
     "torch": ("workers/train/", "workers/doctor.py"),
     "typer": ("farm/cli.py", "farm/commands/", "farm/terminal.py"),
 }
