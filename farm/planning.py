@@ -9,12 +9,13 @@ much memory as one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
 from farm.config import Campaign
-from farm.errors import FormatError
+from farm.errors import FormatError, UserError
 
 SHARD_ID_DIGITS = 8
 """Digits of a shard id: enough for the largest campaign (10^8 samples, one to a shard). Part of the
@@ -94,37 +95,91 @@ def plan_of(campaign: Campaign) -> Plan:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """One of several equal parts of a plan, for a driver that shares a campaign with others.
+
+    Drivers of different slices never meet at a shard. Drivers of the same slice do no
+    harm either: they find each other's gaits and commits.
+
+    Attributes:
+        number: From 1 to `of`.
+    """
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Slice:
+        """The slice that "2/4" names.
+
+        Raises:
+            UserError: The text is not K/N with 1 <= K <= N.
+        """
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip(), re.ASCII)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise UserError(f"--slice {text!r} is not K/N with K from 1 to N; write --slice 1/4 for the first of four")
+        return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def numbers(self, plan: Plan) -> range:
+        """Plan numbers of the slice's shards; the slices of a plan partition it."""
+        return range(len(plan) * (self.number - 1) // self.of, len(plan) * self.number // self.of)
+
+
+@dataclass(frozen=True)
 class Progress:
-    """Where a dataset stands: the plan, and the numbers of the shards that are committed."""
+    """Where a dataset stands, or a slice of it: the plan, and the numbers of the shards that are committed.
+
+    Attributes:
+        numbers: Plan numbers of the shards that are asked for; those of `committed` are among them.
+    """
 
     plan: Plan
     committed: frozenset[int]
+    numbers: range
+
+    @property
+    def shards(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def samples(self) -> int:
+        return self._samples_of(self.shards, len(self.plan) - 1 in self.numbers)
 
     @property
     def shards_left(self) -> int:
-        return len(self.plan) - len(self.committed)
+        return self.shards - len(self.committed)
 
     @property
     def samples_done(self) -> int:
-        full = len(self.committed) * self.plan.gaits_per_shard
-        last = len(self.plan) - 1
-        # Only the last shard can be short.
-        missing = self.plan.gaits_per_shard - len(self.plan[last].sample_ids) if last in self.committed else 0
-        return full - missing
+        return self._samples_of(len(self.committed), len(self.plan) - 1 in self.committed)
 
     @property
     def samples_left(self) -> int:
-        return self.plan.samples - self.samples_done
+        return self.samples - self.samples_done
 
     def left(self) -> Iterator[ShardPlan]:
         """The shards that are still to be made, in order, one at a time."""
-        return (self.plan[number] for number in range(len(self.plan)) if number not in self.committed)
+        return (self.plan[number] for number in self.numbers if number not in self.committed)
+
+    def count(self, committed: Collection[str]) -> int:
+        """How many of these shard ids are asked for."""
+        return sum(self.plan.number_of(shard_id) in self.numbers for shard_id in committed)
+
+    def _samples_of(self, shards: int, with_last: bool) -> int:
+        """Samples of so many shards. Only the plan's last one can be short."""
+        missing = self.plan.gaits_per_shard - len(self.plan[-1].sample_ids) if with_last else 0
+        return shards * self.plan.gaits_per_shard - missing
 
 
-def progress(plan: Plan, committed: Collection[str]) -> Progress:
-    """Compare a plan with the shard ids that a dataset's `commits/` names.
+def progress(plan: Plan, committed: Collection[str], part: Slice | None = None) -> Progress:
+    """Compare a plan, or a slice of it, with the shard ids that a dataset's `commits/` names.
 
     Raises:
         FormatError: A committed shard is not in the plan.
     """
-    return Progress(plan, frozenset(plan.number_of(shard_id) for shard_id in committed))
+    numbers = range(len(plan)) if part is None else part.numbers(plan)
+    done = frozenset(plan.number_of(shard_id) for shard_id in committed)
+    return Progress(plan, frozenset(number for number in done if number in numbers), numbers)

@@ -1,6 +1,6 @@
 """How many workers one driver can keep busy: jobs and commits a second, and the driver's own time for each job.
 
-`python tools/bench_dispatch.py [--workers 2 8] [--seconds 0 0.5] [--json]` measures
+`python -m tools.bench_dispatch [--workers 2 8] [--seconds 0 0.5] [--json]` measures
 
   book   `Run`, `Ledger` and `Crew` with up to thousands of workers that exist on paper only: one event at a
          time, which is the dearest way to get them; Ray's calls cost nothing here
@@ -67,6 +67,8 @@ class _Method:
 class _Paper:
     """As much of Ray as `Crew` calls, without processes: calls are answered in turn, one for each `wait`."""
 
+    __version__ = ray.__version__
+
     def __init__(self) -> None:
         self._answers: dict[int, Any] = {}
         self._pending: deque[int] = deque()
@@ -87,14 +89,11 @@ class _Paper:
     def options(self, **_: Any) -> _Paper:
         return self
 
-    def wait(self, refs: Sequence[int], *, num_returns: int, timeout: float) -> tuple[list[int], list[int]]:
-        first = self._pending[0]
-        if num_returns == 1:
-            return [first], []
-        self._pending.popleft()
-        return [first], []
+    def wait(self, *_: Any, **__: Any) -> tuple[list[int], list[int]]:
+        return [self._pending[0]], []
 
     def get(self, ref: int) -> Any:
+        self._pending.remove(ref)
         return self._answers.pop(ref)
 
     def kill(self, *_: Any, **__: Any) -> None:
@@ -119,7 +118,7 @@ def book(hands: int, jobs: int) -> dict[str, Any]:
         crew = Crew(_order(None), hands, memory_bytes=1, rss_limit_bytes=10)
         while crew.ready < hands:
             crew.wait(0.0)
-        ledger = Ledger(progress(plan_of(campaign), ()).left(), lambda plan: Survey())
+        ledger = Ledger(progress(plan_of(campaign), ()).left(), lambda _: Survey())
         show = RunProgress(Console(file=io.StringIO()), samples=jobs, done=0)
         start_s, cpu_s = time.perf_counter(), time.process_time()
         with show:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farm.errors import FormatError
-from farm.planning import Plan, plan_of, progress, shard_id_of
+from farm.errors import FormatError, UserError
+from farm.planning import Plan, Slice, plan_of, progress, shard_id_of
 from tests.samples import make_campaign
 
 plans = st.builds(Plan, samples=st.integers(1, 120), gaits_per_shard=st.integers(1, 32))
@@ -70,6 +70,30 @@ def test_any_number_of_interruptions_ends_with_every_sample_once(
             made.extend(shard.sample_ids)
             committed.add(shard.shard_id)
     assert sorted(made) == list(range(plan.samples))
+
+
+@given(plans_with_commits(), st.integers(1, 9))
+def test_slices_share_the_plan_out(case: tuple[Plan, set[str]], of: int) -> None:
+    plan, committed = case
+    states = [progress(plan, committed, Slice(number, of)) for number in range(1, of + 1)]
+    left = [shard.shard_id for state in states for shard in state.left()]
+    assert left == [shard.shard_id for shard in progress(plan, committed).left()]
+    assert sum(state.shards for state in states) == len(plan)
+    assert sum(state.samples for state in states) == plan.samples
+    assert sum(state.samples_done for state in states) == progress(plan, committed).samples_done
+    assert max(state.shards for state in states) - min(state.shards for state in states) <= 1
+    assert sum(state.count(committed) for state in states) == len(committed)
+
+
+def test_a_slice_as_it_is_written() -> None:
+    assert Slice.parse(" 2/4 ") == Slice(2, 4)
+    assert str(Slice(2, 4)) == "2/4"
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "2", "/", "1/0", "-1/2", "1/2/3", "a/b", "1.0/2", ""])
+def test_a_slice_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"--slice '.*' is not K/N with K from 1 to N; write --slice 1/4"):
+        Slice.parse(text)
 
 
 def test_a_hundred_million_samples_cost_no_memory() -> None:

@@ -1,0 +1,68 @@
+"""The catalogue is kept up while a campaign runs, so that its readers need not open thousands of commits.
+
+In a thread of the driver: compacting costs about a millisecond for each new gait
+(`tools/bench_scale.py`), against many seconds of making it, waits for storage most
+of the time, and holds no lock that the dispatcher needs. The catalogue is derived,
+so a compaction that fails is told of and tried again later, and never ends a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from farm.dataset.catalogue import compact
+from farm.errors import GaitfarmError
+from farm.storage import Storage
+
+EVERY_SHARDS = 256
+"""New shards after which the catalogue is brought up to date: so many small requests a reader makes at worst."""
+
+EVERY_S = 900.0
+"""Where shards come slowly, they are in the catalogue after this time all the same."""
+
+LOOK_S = 5.0
+"""How often the number of new shards is looked at."""
+
+LAST_WAIT_S = 60.0
+"""How long the end of a run waits for a compaction that is under way; a daemon's thread holds no process back."""
+
+
+@contextlib.contextmanager
+def kept_catalogue(
+    storage: Storage,
+    shards: Callable[[], int],
+    *,
+    say: Callable[[str], None],
+    every_shards: int = EVERY_SHARDS,
+    every_s: float = EVERY_S,
+) -> Iterator[None]:
+    """Compact now and then for as long as the block runs.
+
+    Args:
+        shards: How many shards this run has committed so far; asked from another thread.
+        say: Tells of a compaction that failed.
+    """
+    over = threading.Event()
+
+    def keep() -> None:
+        known, since_s = shards(), time.monotonic()
+        while not over.wait(min(LOOK_S, every_s)):
+            new = shards() - known
+            if new >= every_shards or (new and time.monotonic() - since_s >= every_s):
+                known += new
+                try:
+                    compact(storage)
+                except GaitfarmError as error:
+                    say(f"the catalogue could not be brought up to date ({error}); it is tried again later")
+                since_s = time.monotonic()
+
+    thread = threading.Thread(target=keep, name="gaitfarm-catalogue", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(LAST_WAIT_S)
