@@ -59,16 +59,24 @@ def read_spans(index: bytes, chunks: int, stored_bytes: int) -> NDArray[np.int64
     return np.stack([begins, begins + lengths], axis=1).astype(np.int64)
 
 
-def chunk_fault(data: memoryview, stored_bytes: int, compressor: str, chunk_bytes: int) -> str | None:
+def chunk_fault(
+    data: memoryview, stored_bytes: int, compressor: str, chunk_bytes: int, *, crc32c: bool = False
+) -> str | None:
     """Why a chunk may not be unpacked, or None.
 
     Args:
         data: The chunk as it is stored, whole.
         stored_bytes: Its size by the index.
         chunk_bytes: What it must unpack to.
+        crc32c: Whether its last four bytes are a checksum of the others.
     """
     if len(data) != stored_bytes:
         return f"is cut off at {len(data)} of {stored_bytes} bytes"
+    if crc32c:
+        data, crc = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
+        # `bytes`, because google_crc32c takes no view; a chunk is one gait's, and small beside what it unpacks to.
+        if len(crc) != _CRC_BYTES or google_crc32c.value(bytes(data)) != int.from_bytes(crc, "little"):
+            return "does not match its checksum"
     if compressor == "none":
         return None if len(data) == chunk_bytes else f"has {len(data)} bytes, must have {chunk_bytes}"
     declared = _zstd_size(data) if compressor == "zstd" else _blosc_size(data)
@@ -77,6 +85,11 @@ def chunk_fault(data: memoryview, stored_bytes: int, compressor: str, chunk_byte
     if declared != chunk_bytes:
         return f"would unpack to {declared} bytes, must be {chunk_bytes}"
     return None
+
+
+def zstd_has_checksum(data: memoryview) -> bool:
+    """Whether a zstd frame ends with a checksum of what it unpacks to, which whoever unpacks it compares."""
+    return len(data) > 4 and bool(data[4] >> 2 & 1)
 
 
 def _zstd_size(data: memoryview) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, TransposeCodec, ZstdCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec, ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.errors import ZarrUserWarning
@@ -170,7 +170,8 @@ def _create(
         shards=shard,
         dtype=spec.dtype,
         filters=filters,
-        compressors=[compressor],
+        # So that a reader of one gait's bytes alone can tell that they are whole; blosc itself has no checksum.
+        compressors=[compressor, Crc32cCodec()],
         fill_value=spec.padding,
         dimension_names=list(spec.dims),
         attributes={"unit": spec.unit, "axes": spec.axes, "description": spec.description, **extra},

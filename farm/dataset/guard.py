@@ -54,6 +54,7 @@ _PLAIN_TYPES = frozenset({"bool", "int8", "int16", "int32", "int64", "uint8", "u
 """Zarr v3's core data types. Arrays that a later writer adds may have any of them; extensions load code by name."""
 
 Packing = Literal["zstd", "blosc", "none"]
+Seal = Literal["crc32c", "zstd", "none"]
 _PACKINGS: Mapping[tuple[str, ...], Packing] = {
     ("bytes",): "none",
     ("bytes", "zstd"): "zstd",
@@ -111,6 +112,8 @@ class Layout:
         chunks: How many chunks the object holds.
         chunk_bytes: One of them, unpacked.
         compressor: "zstd", "blosc" or "none".
+        seal: By what a chunk that is read alone proves to be whole: a "crc32c" behind it, the "zstd" frame's own
+            checksum, or "none", where only the object's SHA-256 does (blosc in shards that were written without crc32c).
     """
 
     path: str
@@ -120,6 +123,7 @@ class Layout:
     chunks: int
     chunk_bytes: int
     compressor: Packing
+    seal: Seal
 
     @property
     def index_bytes(self) -> int:
@@ -171,7 +175,8 @@ class Layout:
         inside = np.flatnonzero((spans[:, 0] >= at) & (spans[:, 0] < at + len(view)))
         for number in inside:
             begin, end = (int(place) - at for place in spans[number])
-            fault = chunk_fault(view[begin:end], end - begin, self.compressor, self.chunk_bytes)
+            sealed = self.seal == "crc32c"
+            fault = chunk_fault(view[begin:end], end - begin, self.compressor, self.chunk_bytes, crc32c=sealed)
             if fault:
                 raise FormatError(f"{self.path}: chunk {number} {fault}; {MEND}")
 
@@ -269,7 +274,7 @@ def layout_of(metadata: Mapping[str, Any], path: str, record: ShardRecord) -> La
             raise FormatError(f"{path}: has {len(shape)} dimensions, must have {len(item.spec.dims)}; {MEND}")
         _check_shape(path, item.spec.dims, shape, record)
     outer = _grid(metadata.get("chunk_grid"), path)
-    inner, compressor = _sharding(metadata.get("codecs"), path, len(shape))
+    inner, compressor, seal = _sharding(metadata.get("codecs"), path, len(shape))
     one_object = len(outer) == len(inner) == len(shape) and all(
         0 <= whole - size < chunk and whole % chunk == 0 for whole, size, chunk in zip(outer, shape, inner, strict=True)
     )
@@ -286,7 +291,7 @@ def layout_of(metadata: Mapping[str, Any], path: str, record: ShardRecord) -> La
         raise FormatError(f"{path}: declares {chunk_bytes} bytes for one gait, {limit} is the most; {MEND}")
     chunks = math.prod(whole // chunk for whole, chunk in zip(outer, inner, strict=True))
     key = "/".join(["c", *("0" for _ in shape)])
-    layout = Layout(path, tuple(shape), dtype, key, chunks, chunk_bytes, compressor)
+    layout = Layout(path, tuple(shape), dtype, key, chunks, chunk_bytes, compressor, seal)
     _check_stored(layout, record)
     return layout
 
@@ -317,8 +322,8 @@ def _grid(grid: Any, path: str) -> list[int]:
     return _whole_numbers(grid["configuration"].get("chunk_shape"), path, "chunk_shape")
 
 
-def _sharding(codecs: Any, path: str, ndim: int) -> tuple[list[int], Packing]:
-    """Shape of the chunks inside the object, and what they are packed with."""
+def _sharding(codecs: Any, path: str, ndim: int) -> tuple[list[int], Packing, Seal]:
+    """Shape of the chunks inside the object, what they are packed with, and what proves one of them whole."""
     outer = _codecs(codecs, path)
     if _names(outer) != ["sharding_indexed"]:
         raise FormatError(f"{path}: has the codecs {_shown(_names(outer))}, must have sharding_indexed alone; {MEND}")
@@ -334,13 +339,16 @@ def _sharding(codecs: Any, path: str, ndim: int) -> tuple[list[int], Packing]:
         if not isinstance(order, dict) or _sorted(order.get("order")) != list(range(ndim)):
             raise FormatError(f"{path}: its transpose is not an order of {ndim} axes; {MEND}")
         inner = inner[1:]
+    sealed = _names(inner[-1:]) == ["crc32c"]
+    inner = inner[:-1] if sealed else inner
     packing = _PACKINGS.get(tuple(_names(inner)))
     if packing is None or _is_big(inner[0]):
         raise FormatError(
             f"{path}: its chunks have the codecs {_shown(_names(inner))}; the format knows transpose, "
-            f"bytes (little endian), zstd and blosc; {MEND}"
+            f"bytes (little endian), zstd and blosc, crc32c; {MEND}"
         )
-    return _whole_numbers(settings.get("chunk_shape"), path, "chunk_shape of the shard"), packing
+    seal: Seal = "crc32c" if sealed else "zstd" if packing == "zstd" and _has_checksum(inner[1]) else "none"
+    return _whole_numbers(settings.get("chunk_shape"), path, "chunk_shape of the shard"), packing, seal
 
 
 def _codecs(codecs: Any, path: str) -> list[dict[str, Any]]:
@@ -360,6 +368,11 @@ def _is_big(codec: Mapping[str, Any]) -> bool:
     """Whether a `bytes` codec is set to anything but little endian; single bytes need no setting."""
     settings = codec.get("configuration", {})
     return not isinstance(settings, dict) or settings.get("endian", "little") not in ("little", None)
+
+
+def _has_checksum(codec: Mapping[str, Any]) -> bool:
+    settings = codec.get("configuration")
+    return isinstance(settings, dict) and settings.get("checksum") is True
 
 
 def _is_default_keys(encoding: Any) -> bool:
