@@ -54,7 +54,7 @@ def simulate(
     if fault is not None:
         name, times = fault if isinstance(fault, list) else (fault, ALWAYS)
         if attempts(path, parameters.sample_id) <= times:
-            _strike(name)
+            strike(name)
     return norm_walk(parameters, duration_s=duration_s)
 
 
@@ -67,7 +67,7 @@ def film(
     return frames
 
 
-def _strike(fault: str) -> None:
+def strike(fault: str) -> None:
     match fault:
         case "sigkill":
             os.kill(os.getpid(), signal.SIGKILL)
