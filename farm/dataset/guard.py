@@ -113,7 +113,7 @@ class Layout:
         chunk_bytes: One of them, unpacked.
         compressor: "zstd", "blosc" or "none".
         seal: By what a chunk that is read alone proves to be whole: a "crc32c" behind it, the "zstd" frame's own
-            checksum, or "none", where only the object's SHA-256 does (blosc in shards that were written without crc32c).
+            checksum, or "none", where only the object's SHA-256 does (blosc in shards of before there was crc32c).
     """
 
     path: str
