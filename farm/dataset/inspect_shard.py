@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,22 +12,40 @@ import zarr
 from numpy.typing import NDArray
 
 from farm.dataset import video
-from farm.dataset.fetch import fault_of, memory_store
+from farm.dataset.fetch import fault_of
 from farm.dataset.laws import axis_sizes, faults_of_gait
-from farm.dataset.manifest import DatasetManifest, ShardRecord
+from farm.dataset.manifest import DatasetManifest, ShardRecord, StoredBytes
 from farm.dataset.schema import FORMAT_VERSION, LENGTH_AXES, VIDEO_BLOCK_BYTES, ArrayPath, find
-from farm.errors import FormatError, StorageError
+from farm.dataset.zarr_store import ShardStore, decoded
+from farm.errors import FormatError, ObjectNotFoundError, StorageError
 from farm.storage import Storage
 
 Found = tuple[str, str]
 """Where, and what."""
 
+KEPT_BYTES = 1 << 30
+"""Objects of one shard that are kept in memory between hashing and decoding; larger ones are read a second time."""
+
+WINDOW_BYTES = 64 << 20
+"""What is read at once of an object that is not kept."""
+
+WHOLE_BYTES = 256 << 20
+"""Arrays that are decoded in one go; larger ones gait by gait."""
+
 
 @dataclass(frozen=True)
 class ShardFindings:
-    """Faults of one shard, and the keys of every object that its record names."""
+    """What is wrong with one shard.
+
+    Attributes:
+        faults: Of the shard itself: it is damaged.
+        doubts: Faults that making it again would not mend: storage that could not be read, objects that somebody
+            laid beside its own.
+        named: Keys of every object that its record names, and of such strangers.
+    """
 
     faults: tuple[Found, ...]
+    doubts: tuple[Found, ...]
     named: frozenset[str]
 
 
@@ -41,11 +60,12 @@ def inspect_shard(
     """Every fault of one shard.
 
     Args:
-        stored: Size of every object under `shards/`, by key.
-        thorough: Read every object, and decode it; False reads metadata only.
+        stored: Size of every object under the shard's folder, by key.
+        thorough: Read every object, and decode it; False reads none.
     """
     faults: list[Found] = []
-    objects: dict[str, bytes] = {}
+    doubts: list[Found] = []
+    kept = _Kept(storage)
     for item in record.objects:
         if item.path not in stored:
             faults.append((item.path, "is missing"))
@@ -53,34 +73,75 @@ def inspect_shard(
             faults.append(
                 (item.path, f"has {stored[item.path]} bytes, its record says {item.bytes}: cut off or replaced")
             )
-        elif thorough or item.path.endswith("/zarr.json"):
+        elif thorough:
             try:
-                data = storage.get(item.path)
+                fault = kept.take(item)
             except StorageError as error:
-                faults.append((item.path, str(error)))
+                doubts.append((item.path, str(error)))
                 continue
-            fault = fault_of(item, data)
             if fault:
                 faults.append((item.path, fault))
-            else:
-                objects[item.path.removeprefix(f"{record.group}/")] = data
     named = frozenset(item.path for item in record.objects)
     strays = sorted(key for key in stored if record.group and key.startswith(f"{record.group}/") and key not in named)
-    faults += [(key, "lies in a committed group, and its record does not name it") for key in strays]
-    if record.group is not None and not faults:  # what is broken on the outside needs no look inside
-        faults += [(record.group + path, what) for path, what in _inside(manifest, record, objects, thorough)]
-    return ShardFindings(tuple(faults), named | frozenset(strays))
+    doubts += [(key, "lies in a committed group, and its record does not name it; remove it") for key in strays]
+    if (
+        thorough and record.group is not None and not faults and not doubts
+    ):  # what is broken outside needs no look inside
+        faults += [(f"{record.group}{path}", what) for path, what in _inside(manifest, record, kept)]
+    return ShardFindings(tuple(faults), tuple(doubts), named | frozenset(strays))
 
 
-def _inside(
-    manifest: DatasetManifest, record: ShardRecord, objects: Mapping[str, bytes], thorough: bool
-) -> Iterator[Found]:
+class _Kept:
+    """A shard's objects: in memory once they were hashed, as far as they fit."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._objects: dict[str, bytes] = {}
+        self._bytes = 0
+
+    @property
+    def uri(self) -> str:
+        return self._storage.uri
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        if key in self._objects:
+            return self._objects[key][start : start + length]
+        return self._storage.get_range(key, start, length)
+
+    def take(self, item: StoredBytes) -> str | None:
+        """Read an object and keep it if there is room. Returns what is wrong with it, or None. Raises StorageError."""
+        try:
+            if self._bytes + item.bytes > KEPT_BYTES:
+                return self._hashed(item)
+            data = self._storage.get_range(item.path, 0, item.bytes + 1)  # one more, which must not be there
+        except ObjectNotFoundError:
+            return "is missing"
+        fault = fault_of(item, data)
+        if fault is None:
+            self._objects[item.path] = data
+            self._bytes += len(data)
+        return fault
+
+    def _hashed(self, item: StoredBytes) -> str | None:
+        digest = hashlib.sha256()
+        for start in range(0, item.bytes, WINDOW_BYTES):
+            data = self._storage.get_range(item.path, start, min(WINDOW_BYTES, item.bytes - start))
+            digest.update(data)
+        if digest.hexdigest() != item.sha256:
+            return "has other bytes than its record says (SHA-256): tampered with or damaged"
+        return None
+
+
+def _inside(manifest: DatasetManifest, record: ShardRecord, kept: _Kept) -> Iterator[Found]:
+    store = ShardStore(kept, record)
     try:
-        group = zarr.open_group(memory_store(objects), mode="r", zarr_format=3)
+        group = zarr.open_group(store, mode="r", zarr_format=3)
+        store.check_members()
         attributes = dict(group.attrs)
         present = {path: member for path, member in group.members(max_depth=None) if isinstance(member, zarr.Array)}
     except Exception as error:  # zarr lets many kinds out of damaged metadata
-        yield "/zarr.json", f"is no Zarr group ({_words(error)})"
+        words = str(error).removeprefix(str(store)) if isinstance(error, FormatError) else _words(error)
+        yield "/zarr.json", f"is no Zarr group of ours ({words})"
         return
     identity = {"format_version": FORMAT_VERSION, "dataset_id": manifest.dataset_id, "shard_id": record.shard_id}
     identity |= {"views": list(manifest.views), "keypoints": list(manifest.keypoints)}
@@ -97,7 +158,7 @@ def _inside(
             for what in _layout(item, present[path], sizes):
                 sound = False
                 yield f"/{path}", what
-    if thorough and sound and not set(manifest.known_arrays) - set(present):
+    if sound and not set(manifest.known_arrays) - set(present):
         yield from _contents(record, {path: present[path] for path in manifest.known_arrays}, attributes)
 
 
@@ -134,11 +195,12 @@ def _contents(record: ShardRecord, arrays: Mapping[str, Any], attributes: Mappin
     items = [item for path in arrays if (item := find(path)) is not None]
     whole: dict[str, NDArray[Any]] = {}
     for item in items:
-        if not item.spec.is_picture:
+        if not item.spec.is_picture and arrays[item.path].nbytes <= WHOLE_BYTES:
             try:
-                whole[item.path] = np.asarray(arrays[item.path][...])
-            except Exception as error:  # a codec's complaint about damaged bytes may be of any kind
-                yield f"/{item.path}", f"cannot be decoded ({_words(error)})"
+                whole[item.path] = decoded(arrays[item.path], ..., "the array")
+            except FormatError as error:
+                yield f"/{item.path}", str(error)
+                return
     for position, row in enumerate(record.index):
         name = f"sample {row['sample_id']}"
         lengths = {field: int(whole[field][position]) for field in LENGTH_AXES.values() if field in whole}
@@ -162,7 +224,11 @@ def _contents(record: ShardRecord, arrays: Mapping[str, Any], attributes: Mappin
         yield from _parts_are_named(name, values, arrays)
         for item in items:
             if item.spec.field == "video":
-                yield from _plays(name, position, item.path, whole, lengths, attributes)
+                source, offsets = whole.get(item.path, arrays[item.path]), whole.get(f"{item.path}_offsets")
+                if offsets is None:
+                    yield f"/{item.path}", "has no offsets among the dataset's arrays"
+                    return
+                yield from _plays(name, position, item.path, source, offsets, lengths, attributes)
 
 
 def _valid_part(
@@ -170,9 +236,9 @@ def _valid_part(
 ) -> tuple[NDArray[Any] | None, str]:
     """One gait of an array without its padding, and what is wrong with either."""
     try:
-        value = np.asarray(source[position])
-    except Exception as error:  # a codec's complaint about damaged bytes may be of any kind
-        return None, f"cannot be decoded ({_words(error)})"
+        value = decoded(source, position, "the array")
+    except FormatError as error:
+        return None, str(error)
     length = lengths.get(item.spec.length) if item.spec.length else None
     if length is None:
         return value, ""
@@ -210,7 +276,11 @@ def _against_index(
             continue
         for column, value in zip(columns, values[path], strict=True):
             cell = row.get(column["name"])
-            expected = np.float32(np.nan if cell is None else cell)
+            if isinstance(cell, str | bool):
+                yield f"/{path}", f"{name}: {column['name']} is {float(value)!r}, its index row says {cell!r}"
+                continue
+            with np.errstate(over="ignore"):
+                expected = np.float32(np.nan if cell is None else cell)
             if not np.array_equal(value, expected, equal_nan=True):
                 yield f"/{path}", f"{name}: {column['name']} is {float(value)!r}, its index row says {cell!r}"
 
@@ -219,25 +289,25 @@ def _plays(
     name: str,
     position: int,
     path: str,
-    whole: Mapping[str, NDArray[Any]],
+    source: Any,
+    offsets: NDArray[Any],
     lengths: Mapping[str, int],
     attributes: Mapping[str, Any],
 ) -> Iterator[Found]:
     """One gait's video has one picture for each instant, in the right size."""
-    if path not in whole or f"{path}_offsets" not in whole:
-        return
-    offsets = whole[f"{path}_offsets"]
-    if offsets[0] != 0 or offsets[-1] != len(whole[path]) or np.any(np.diff(offsets) < 0):
-        yield f"/{path}_offsets", f"do not run from 0 to {len(whole[path])}, ascending"
+    if offsets[0] != 0 or offsets[-1] != len(source) or np.any(offsets[1:] < offsets[:-1]):
+        yield f"/{path}_offsets", f"do not run from 0 to {len(source)}, ascending"
         return
     begin, end = int(offsets[position]), int(offsets[position + 1])
+    width, height = attributes["image_size"]
+    expected = (lengths.get("n_frames", -1), height, width, 3)
     try:
-        pictures = video.decode(whole[path][begin:end].tobytes())
+        data = decoded(source, slice(begin, end), "the video").tobytes()
+        # One picture more than there must be, so that one too many is told from many too many.
+        pictures = video.decode(data, max_bytes=(max(0, expected[0]) + 1) * height * width * 3)
     except FormatError as error:
         yield f"/{path}", f"{name}: {error}"
         return
-    width, height = attributes.get("image_size", (0, 0))
-    expected = (lengths.get("n_frames", -1), height, width, 3)
     if pictures.shape != expected:
         yield f"/{path}", f"{name}: decodes to {list(pictures.shape)}, must be {list(expected)}"
 

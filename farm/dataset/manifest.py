@@ -273,10 +273,20 @@ def read_record(storage: Storage, shard_id: str) -> ShardRecord:
         ObjectNotFoundError: The shard is not committed.
         FormatError: The record is damaged, or is another shard's.
     """
-    key = commit_key(shard_id)
-    record = parse_record(_bounded(storage, key, MAX_COMMIT_BYTES), f"{storage.uri}/{key}")
+    return record_of(read_commit(storage, shard_id), storage.uri, shard_id)
+
+
+def read_commit(storage: Storage, shard_id: str) -> bytes:
+    """A commit's bytes, unchecked but for their number. Raises as `read_record`."""
+    return _bounded(storage, commit_key(shard_id), MAX_COMMIT_BYTES)
+
+
+def record_of(data: bytes, uri: str, shard_id: str) -> ShardRecord:
+    """A commit's bytes, checked to be this shard's record. Raises FormatError."""
+    where = f"{uri}/{commit_key(shard_id)}"
+    record = parse_record(data, where)
     if record.shard_id != shard_id:
-        raise FormatError(f"{storage.uri}/{key}: the record is of shard {record.shard_id!r}; {_MEND_RECORD}")
+        raise FormatError(f"{where}: the record is of shard {record.shard_id!r}; {_MEND_RECORD}")
     return record
 
 

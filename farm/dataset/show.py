@@ -8,12 +8,15 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from farm.dataset.pull import PullReport
 from farm.dataset.verify import VerifyReport
+
+MAX_OPEN = 8
+"""Shards that are named where they are only mentioned."""
 
 MAX_FAULTS = 50
 """Faults shown one by one; `--json` has them all."""
@@ -26,6 +29,24 @@ def progress_bar(console: Console, what: str) -> Iterator[Callable[[int, int], N
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+class _Bytes(ProgressColumn):
+    """Bytes so far, and in a second."""
+
+    def render(self, task: Task) -> Text:
+        size = int(task.fields.get("n_bytes", 0))
+        rate = f", {decimal(int(size / task.elapsed))}/s" if task.elapsed and size else ""
+        return Text(f"{decimal(size)}{rate}" if size else "")
+
+
+@contextmanager
+def verify_bar(console: Console, what: str) -> Iterator[Callable[[int, int, int], None]]:
+    """A bar that also takes the bytes of what is done, and shows their rate."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Bytes(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total, n_bytes: progress.update(task, completed=done, total=total, n_bytes=n_bytes)
 
 
 def show_info(summary: dict[str, Any], console: Console) -> None:
@@ -66,16 +87,24 @@ def show_verification(report: VerifyReport, console: Console) -> None:
         console.print(Text.assemble(("fault ", "bold red"), (f"{fault.where}: ", "bold"), fault.what), soft_wrap=True)
     if len(report.faults) > MAX_FAULTS:
         console.print(f"... and {len(report.faults) - MAX_FAULTS} more; --json lists them all")
-    looked = "every byte" if report.thorough else "sizes and metadata"
+    looked = "every byte" if report.thorough else "sizes and commits"
     verdict = ("sound", "bold green") if report.sound else (f"{len(report.faults)} faults", "bold red")
     size = f"{report.n_objects} objects, {decimal(report.n_bytes)}"
     counts = f"{report.n_gaits} gaits in {report.n_shards} shards, {size}"
-    console.print(Text.assemble(verdict, f": {counts}; {looked} checked"), soft_wrap=True)
+    resumed = f" ({report.n_resumed} shards before the interruption)" if report.n_resumed else ""
+    console.print(Text.assemble(verdict, f": {counts}; {looked} checked{resumed}"), soft_wrap=True)
+    if report.n_open:
+        first = ", ".join(report.open_shards[:MAX_OPEN]) + (", ..." if report.n_open > MAX_OPEN else "")
+        console.print(f"{report.n_open} shards are not made yet: {first}", soft_wrap=True)
     if report.n_garbage:
         console.print(
             f"{report.n_garbage} objects ({decimal(report.garbage_bytes)}) belong to no commit: "
-            "left by interrupted attempts, harmless",
+            "left by interrupted attempts, harmless; `gaitfarm gc` removes them",
             soft_wrap=True,
+        )
+    if report.damaged_shards:
+        console.print(
+            f"`gaitfarm repair` has the {len(report.damaged_shards)} damaged shards made again", soft_wrap=True
         )
 
 

@@ -183,6 +183,18 @@ class ShardStore(Store):
                 raise FormatError(f"{self}{key} disagrees with the consolidated metadata; run `gaitfarm verify`")
         return data
 
+    def check_members(self) -> None:
+        """Read every array's own metadata, which must be what the consolidated metadata says.
+
+        Raises:
+            FormatError: It is not, or is not what the format says.
+        """
+        self._root_metadata()
+        for path, member in sorted((self._members or {}).items()):
+            data = self._member_metadata(f"{path}/{METADATA}")
+            if member.get("node_type") == "array" and read_metadata(data, path) != member:
+                raise FormatError(f"{self}{path}/{METADATA} disagrees with the consolidated metadata")
+
     def _named(self, check: Any, *arguments: Any) -> Any:
         """Say which shard a fault is in."""
         try:
