@@ -82,7 +82,7 @@ class Order:
         seed, epoch: Of the shuffle.
         shuffle: "shards" as the module says; "full" over all gaits at once, which jumps from shard to shard;
             "none" as they lie.
-        window, lanes: Of "shards".
+        window, lanes: Of "shards". There are fewer lanes where each would not have a window of shards.
     """
 
     counts: tuple[int, ...]
@@ -118,7 +118,7 @@ class Order:
             return indices.copy()
         if self.shuffle == "full":
             return permutation(key_of("full", self.seed, self.epoch), len(self))[indices]
-        lane, turn = indices % self.lanes, indices // self.lanes
+        lane, turn = indices % self.n_lanes, indices // self.n_lanes
         flat = self._lane_starts[lane] + turn
         window = np.searchsorted(self._window_starts, flat, side="right") - 1
         by_window = np.argsort(window, kind="stable")
@@ -133,7 +133,14 @@ class Order:
 
     def lane_of(self, indices: Ints) -> Ints:
         """The lane that each index belongs to; all the same where there are none."""
-        return indices % self.lanes if self.shuffle == "shards" else np.zeros_like(indices)
+        return indices % self.n_lanes
+
+    @cached_property
+    def n_lanes(self) -> int:
+        """Lanes that there are: as many as were asked for, if there are shards enough to shuffle in each."""
+        if self.shuffle != "shards":
+            return 1
+        return max(1, min(self.lanes, sum(n > 0 for n in self.counts) // self.window))
 
     @cached_property
     def _shards(self) -> Ints:
@@ -151,8 +158,8 @@ class Order:
     @cached_property
     def _lane_starts(self) -> Ints:
         """Where each lane begins; the first ones are one gait longer where they cannot all be equally long."""
-        each, more = divmod(len(self), self.lanes)
-        lengths = np.full(self.lanes, each) + (np.arange(self.lanes) < more)
+        each, more = divmod(len(self), self.n_lanes)
+        lengths = np.full(self.n_lanes, each) + (np.arange(self.n_lanes) < more)
         return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
     @cached_property
@@ -212,20 +219,27 @@ class Share:
         """Gaits of a step, over all ranks."""
         return self.world * self.batch_size
 
-    def steps(self, epoch: Order, begin: int = 0) -> list[Ints]:
-        """Indices into the epoch's order that this rank takes in each step from index `begin` on."""
+    def n_steps(self, n: int, begin: int = 0) -> int:
+        """How many steps this rank makes from index `begin` of an epoch of `n` gaits on."""
+        whole, rest = divmod(max(0, n - begin), self.step_size)
+        return whole + (self.tail == "pad" and rest > 0) + (self.tail == "keep" and rest > self.rank)
+
+    def steps(self, epoch: Order, begin: int = 0, first: int = 0, stop: int | None = None) -> list[Ints]:
+        """Indices into the epoch's order that this rank takes in each step from index `begin` on.
+
+        Args:
+            first, stop: Only these steps, counted from `begin`; None for all.
+        """
+        stop = self.n_steps(len(epoch), begin) if stop is None else min(stop, self.n_steps(len(epoch), begin))
         left = max(0, len(epoch) - begin)
-        whole, rest = divmod(left, self.step_size)
-        if self.tail == "pad" and rest:
-            whole, rest = whole + 1, 0
-        starts = begin + np.arange(whole, dtype=np.int64)[:, None] * self.step_size
+        full = stop if self.tail == "pad" else min(stop, left // self.step_size)
+        starts = begin + np.arange(first, full, dtype=np.int64)[:, None] * self.step_size
         rows = starts + np.arange(self.step_size, dtype=np.int64)
         mine = _by_lane(epoch, rows)[:, self.rank * self.batch_size : (self.rank + 1) * self.batch_size]
         found = list(mine % max(1, len(epoch)))
-        if self.tail == "keep" and rest:
-            last = begin + whole * self.step_size + np.arange(rest, dtype=np.int64)
-            part = np.array_split(_by_lane(epoch, last[None])[0], self.world)[self.rank]
-            found += [part] if len(part) else []
+        if first <= full < stop:  # the kept rest
+            last = np.arange(begin + full * self.step_size, len(epoch), dtype=np.int64)
+            found.append(np.array_split(_by_lane(epoch, last[None])[0], self.world)[self.rank])
         return found
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -57,19 +57,19 @@ class Places:
         """Hash of the shards' ids and attempts."""
         return pin_of(self.shards)
 
-    def where(self, chosen: Callable[[Places], Any]) -> Places:
-        """Those gaits for which `chosen` gives True, of the same shards."""
-        mask = np.asarray(chosen(self), dtype=bool)
+    def chosen(self, mask: Sequence[bool]) -> Places:
+        """Those gaits for which `mask` `[n]` is True, of the same shards."""
+        kept = np.asarray(mask, dtype=bool)
         return Places(
-            self.shards, as_ints(self.shard[mask]), as_ints(self.position[mask]), as_ints(self.sample_id[mask])
+            self.shards, as_ints(self.shard[kept]), as_ints(self.position[kept]), as_ints(self.sample_id[kept])
         )
 
 
-def places_of(rows: Iterable[Mapping[str, Any]], shards: Iterable[Shard]) -> Places:
+def places_of(batches: Iterable[Sequence[Mapping[str, Any]]], shards: Iterable[Shard]) -> Places:
     """Places out of rows of the index.
 
     Args:
-        rows: With `shard_id`, `position` and `sample_id`; in any order.
+        batches: Of rows with `shard_id`, `position` and `sample_id`; in any order.
         shards: All that hold gaits; rows of other shards are passed over.
 
     Raises:
@@ -77,15 +77,18 @@ def places_of(rows: Iterable[Mapping[str, Any]], shards: Iterable[Shard]) -> Pla
     """
     shards = tuple(sorted(shards))
     numbers = {shard_id: number for number, (shard_id, _) in enumerate(shards)}
+    parts = [np.zeros((0, 3), dtype=np.int64)]
     try:
-        found = [
-            (number, row["position"], row["sample_id"])
-            for row in rows
-            if (number := numbers.get(row["shard_id"])) is not None
-        ]
-        table = np.array(found, dtype=np.int64).reshape(-1, 3)
+        for rows in batches:
+            found = [
+                (number, row["position"], row["sample_id"])
+                for row in rows
+                if (number := numbers.get(row["shard_id"])) is not None
+            ]
+            parts.append(np.array(found, dtype=np.int64).reshape(-1, 3))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"the index is damaged ({type(error).__name__}: {error}); run `gaitfarm verify`") from None
+    table = np.concatenate(parts)
     shard, position, sample_id = table[np.lexsort((table[:, 1], table[:, 0]))].T
     return Places(shards, as_ints(shard), as_ints(position), as_ints(sample_id))
 

@@ -1,48 +1,45 @@
 """Reading a dataset: small enough for downstream teams, who install neither OpenSim nor Ray, GL or torch.
 
-Read whole arrays (`shard(id)["labels"][:]`, one request) or one gait
-(`shard(id)["coordinates"][3]`, a range). Stay clear of lists of gaits as an index:
-zarr 3.1.6 takes half a minute for what two slices do in a tenth of a second.
+One gait (`gait`, `frames`), all of them in a shuffled order that can be resumed
+(`stream`), or a shard's arrays (`shard(id)["labels"][:]`, one request). Stay clear of
+lists of gaits as an index into a Zarr array: zarr 3.1.6 takes half a minute for what two
+slices do in a tenth of a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
 from farm.dataset import video
+from farm.dataset.cache import DEFAULT_BYTES, CachedShard, DiskCache
 from farm.dataset.catalogue import load_index, read_records
+from farm.dataset.gaits import Gait, GaitBatch
+from farm.dataset.load import load, wanted
 from farm.dataset.manifest import DatasetManifest, ShardRecord, committed_shards, read_manifest, read_record
-from farm.dataset.schema import LENGTH_AXES, find
+from farm.dataset.order import LANES, WINDOW, Shuffle, Tail
+from farm.dataset.places import Places, Shard, places_of
+from farm.dataset.split import Split, part_named
+from farm.dataset.stream import MEMORY_BYTES, SHARES, GaitStream, StreamSettings
 from farm.dataset.table import IndexTable
 from farm.dataset.zarr_store import ShardStore
 from farm.errors import FormatError, UserError
 from farm.storage import Storage, open_storage
 
+__all__ = ["Gait", "GaitBatch", "GaitDataset", "GaitStream"]
 
-@dataclass(frozen=True)
-class Gait:
-    """One gait, without padding.
+KEPT_SHARDS = 128
+"""Shards whose record and metadata are kept in memory; of the others they are read again when they are needed."""
 
-    Attributes:
-        row: Its row of the index: condition, every parameter, every label.
-        arrays: By path, such as "coordinates" `[T, Q]` or "views/side/keypoints_2d" `[F, K, 2]`.
-        attributes: The shard's: names of coordinates, bodies, muscles, keypoints; rates.
-    """
-
-    sample_id: int
-    row: Mapping[str, Any]
-    arrays: Mapping[str, NDArray[Any]]
-    attributes: Mapping[str, Any]
-
-    def __getitem__(self, path: str) -> NDArray[Any]:
-        return self.arrays[path]
+Kept = TypeVar("Kept")
 
 
 class GaitDataset:
@@ -53,21 +50,44 @@ class GaitDataset:
         manifest: `dataset.json`.
     """
 
-    def __init__(self, uri: str | Storage, *, endpoint_url: str | None = None) -> None:
+    def __init__(
+        self,
+        uri: str | Storage,
+        *,
+        endpoint_url: str | None = None,
+        cache_dir: str | Path | None = None,
+        cache_bytes: int = DEFAULT_BYTES,
+    ) -> None:
         """Open a dataset; only `dataset.json` is read.
 
         Args:
             uri: Path, `file:///...` or `s3://bucket/prefix`; or an open storage.
             endpoint_url: S3-compatible service other than AWS.
+            cache_dir: Folder on a local disk that keeps what was read; several processes and datasets may share it.
+                None keeps nothing.
+            cache_bytes: What the folder may grow to, at most.
 
         Raises:
             FormatError: There is no dataset, or one that this software cannot read.
-            StorageError: The storage cannot be read.
+            StorageError: The storage or the cache's folder cannot be read.
+            UserError: The cache's folder is not one that is ours alone.
         """
         self.storage = open_storage(uri, endpoint_url=endpoint_url) if isinstance(uri, str) else uri
         self.manifest: DatasetManifest = read_manifest(self.storage)
-        self._groups: dict[str, zarr.Group] = {}
-        self._records: dict[str, ShardRecord] = {}
+        self._cache = DiskCache(cache_dir, cache_bytes) if cache_dir is not None else None
+        self._lock = threading.Lock()
+        self._groups: OrderedDict[str, tuple[zarr.Group, Mapping[str, Any]]] = OrderedDict()
+        self._records: OrderedDict[str, ShardRecord] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which reads again what it needs; commits of which this one knows may be older there."""
+        return {"storage": self.storage, "manifest": self.manifest, "_cache": self._cache}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+        self._groups = OrderedDict()
+        self._records = OrderedDict()
 
     def __repr__(self) -> str:
         return f"GaitDataset({self.storage.uri!r}, {self.manifest.name!r})"
@@ -84,10 +104,8 @@ class GaitDataset:
 
     @property
     def records(self) -> tuple[ShardRecord, ...]:
-        """Every commit, in the order of `shard_ids`."""
-        missing = [shard_id for shard_id in self.shard_ids if shard_id not in self._records]
-        self._records |= dict(zip(missing, read_records(self.storage, missing), strict=True))
-        return tuple(self._records[shard_id] for shard_id in self.shard_ids)
+        """Every commit, in the order of `shard_ids`; of a large dataset that is much, and nothing of it is kept."""
+        return tuple(read_records(self.storage, self.shard_ids))
 
     @cached_property
     def table(self) -> IndexTable:
@@ -108,9 +126,7 @@ class GaitDataset:
 
     def record(self, shard_id: str) -> ShardRecord:
         """One shard's commit."""
-        if shard_id not in self._records:
-            self._records[shard_id] = read_record(self.storage, shard_id)
-        return self._records[shard_id]
+        return self._kept(self._records, shard_id, lambda: read_record(self.storage, shard_id))
 
     def shard(self, shard_id: str) -> zarr.Group:
         """One shard's Zarr group, read-only.
@@ -119,39 +135,61 @@ class GaitDataset:
             FormatError: No gait of this shard was accepted, so that it has no group, or it is damaged.
             ObjectNotFoundError: The shard is not committed.
         """
-        if shard_id not in self._groups:
-            record = self.record(shard_id)
-            if record.group is None:
-                raise FormatError(f"shard {shard_id} holds no gait: all {record.n_rejected} samples were rejected")
-            try:
-                self._groups[shard_id] = zarr.open_group(ShardStore(self.storage, record), mode="r", zarr_format=3)
-            except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
-                where = f"{self.storage.uri}/{record.group}"
-                raise FormatError(f"{where} is no Zarr group ({type(error).__name__}); run `gaitfarm verify`") from None
-        return self._groups[shard_id]
+        return self._kept(self._groups, shard_id, lambda: self._open(shard_id))[0]
 
-    def gait(self, sample_id: int, fields: Sequence[str] | None = None) -> Gait:
-        """One gait with its arrays, cut to their valid length; videos stay behind (`frames`).
+    def attributes(self, shard_id: str) -> Mapping[str, Any]:
+        """What a shard says of its arrays: names of coordinates, bodies, muscles, keypoints; rates."""
+        return self._kept(self._groups, shard_id, lambda: self._open(shard_id))[1]
+
+    def store(self, shard_id: str) -> ShardStore:
+        """One shard as a read-only Zarr store, for zarr itself or for xarray.
+
+        Raises:
+            FormatError: No gait of this shard was accepted, so that it has no group.
+            ObjectNotFoundError: The shard is not committed.
+        """
+        record = self.record(shard_id)
+        if record.group is None:
+            raise FormatError(f"shard {shard_id} holds no gait: all {record.n_rejected} samples were rejected")
+        return ShardStore(CachedShard(self.storage, record, self._cache), record)
+
+    def _open(self, shard_id: str) -> tuple[zarr.Group, Mapping[str, Any]]:
+        store = self.store(shard_id)
+        try:
+            group = zarr.open_group(store, mode="r", zarr_format=3)
+        except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
+            raise FormatError(f"{store} is no Zarr group ({type(error).__name__}); run `gaitfarm verify`") from None
+        return group, dict(group.attrs)
+
+    def _kept(self, kept: OrderedDict[str, Kept], key: str, read: Callable[[], Kept]) -> Kept:
+        """What was read before, or is read now; the most recently used are kept."""
+        with self._lock:
+            if key in kept:
+                kept.move_to_end(key)
+                return kept[key]
+        value = read()
+        with self._lock:
+            kept[key] = value
+            while len(kept) > KEPT_SHARDS:
+                kept.popitem(last=False)
+        return value
+
+    def gait(self, sample_id: int, fields: Sequence[str] | None = None, views: Sequence[str] | None = None) -> Gait:
+        """One gait with its arrays, cut to their valid length.
 
         Args:
             fields: Names without their view, such as ("coordinates", "keypoints_2d"); None for all but pictures.
+                "video" gives the MP4 file's bytes.
+            views: None for all.
 
         Raises:
-            UserError: The dataset has no gait of this number.
+            UserError: The dataset has no gait of this number, no such field or view.
         """
         row = self._row(sample_id)
-        group = self.shard(row["shard_id"])
-        position = int(row["position"])
-        lengths = {name: int(_array(group, name)[position]) for name in LENGTH_AXES.values() if name in group}
-        arrays: dict[str, NDArray[Any]] = {}
-        for path in self.manifest.known_arrays:
-            item = find(path)
-            assert item is not None  # known_arrays made sure
-            wanted = not item.spec.is_picture if fields is None else item.spec.field in fields
-            if item.spec.dims[0] == "gait" and wanted:
-                value = np.asarray(_array(group, path)[position])
-                arrays[path] = value[: lengths[item.spec.length]] if item.spec.length else value
-        return Gait(sample_id, row, arrays, dict(group.attrs))
+        shard_id, position = str(row["shard_id"]), int(row["position"])
+        items = wanted(self.manifest, fields, views, companions=False)
+        (arrays,) = load(self.shard(shard_id), items, (position,), whole=False)
+        return Gait(sample_id, row, arrays, self.attributes(shard_id))
 
     def frames(self, sample_id: int, view: str) -> NDArray[np.uint8]:
         """One gait's pictures from one view: `[F, H, W, 3]` uint8, decoded if they are video.
@@ -160,27 +198,113 @@ class GaitDataset:
             UserError: The dataset has no such gait or view, or no pictures.
             FormatError: The video is damaged.
         """
-        if view not in self.manifest.views:
-            raise UserError(f"the dataset has no view {view!r}; it has {', '.join(self.manifest.views) or 'none'}")
-        row = self._row(sample_id)
-        group = self.shard(row["shard_id"])
-        position = int(row["position"])
+        self.check_pictures(view)
         if f"views/{view}/rgb" in self.manifest.arrays:
-            n_frames = int(_array(group, "n_frames")[position])
-            return np.asarray(_array(group, f"views/{view}/rgb")[position])[:n_frames]
-        if f"views/{view}/video" not in self.manifest.arrays:
-            raise UserError(
-                f"{self.storage.uri} holds no pictures: its campaign has rgb: none, or they were not pulled"
-            )
+            return self.gait(sample_id, ("rgb",), (view,))[f"views/{view}/rgb"]
         return video.decode(self.video(sample_id, view))
 
     def video(self, sample_id: int, view: str) -> bytes:
         """One gait's MP4 file of one view, as it is stored."""
-        row = self._row(sample_id)
-        group = self.shard(row["shard_id"])
-        offsets = np.asarray(_array(group, f"views/{view}/video_offsets")[:])
-        begin, end = (int(offsets[row["position"] + step]) for step in (0, 1))
-        return np.asarray(_array(group, f"views/{view}/video")[begin:end]).tobytes()
+        return self.gait(sample_id, ("video",), (view,))[f"views/{view}/video"].tobytes()
+
+    def check_pictures(self, view: str) -> None:
+        """See that the dataset has pictures of a view.
+
+        Raises:
+            UserError: It has no such view, or no pictures.
+        """
+        if view not in self.manifest.views:
+            raise UserError(f"the dataset has no view {view!r}; it has {', '.join(self.manifest.views) or 'none'}")
+        if not {f"views/{view}/rgb", f"views/{view}/video"} & set(self.manifest.arrays):
+            raise UserError(
+                f"{self.storage.uri} holds no pictures: its campaign has rgb: none, or they were not pulled"
+            )
+
+    def stream(
+        self,
+        fields: Sequence[str] | None = None,
+        *,
+        views: Sequence[str] | None = None,
+        frames: Sequence[str] = (),
+        where: str | None = None,
+        split: str | None = None,
+        shares: str = SHARES,
+        split_seed: int = 0,
+        seed: int = 0,
+        epoch: int = 0,
+        shuffle: Shuffle = "shards",
+        window: int = WINDOW,
+        lanes: int = LANES,
+        rank: int = 0,
+        world: int = 1,
+        batch_size: int | None = None,
+        tail: Tail | None = None,
+        cut_s: float | None = None,
+        threads: int | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> GaitStream:
+        """Every gait, or those of a filter or a split, once an epoch, in an order that (seed, epoch) decides.
+
+        Args:
+            fields: Names without their view; None for all but pictures. Lengths come along in any case. "video" gives
+                the MP4 file's bytes `[n]`.
+            views: Whose fields; None for all.
+            frames: Views whose pictures are decoded, as "views/<view>/frames" `[F, H, W, 3]` uint8.
+            where: SQL expression over the index's columns, such as "gait_speed < 0.8".
+            split: "train", "validation" or "test", see `farm.dataset.split`; None for all.
+            shares: Of train/validation/test.
+            split_seed: Of the split; apart from `seed`, so that another order never trains on what was held out.
+            seed, epoch: Of the order, and of the cuts.
+            shuffle: "shards" mixes the gaits of `lanes * window` shards at a time and reads each shard once; "full"
+                mixes all of them and reads gait by gait; "none" gives them as they lie.
+            window, lanes: See `farm.dataset.order`.
+            rank, world: Which share of the gaits this reader is given, of how many.
+            batch_size: Gaits that a rank is given at a time, as a `GaitBatch`; None gives each as a `Gait`.
+            tail: What becomes of gaits that do not fill a step: "drop", "pad" or "keep" (`farm.dataset.order.Share`).
+                Must be given where several ranks share; alone, None means "keep".
+            cut_s: Take a stretch of so many seconds out of each gait, another one in each epoch; None takes all of it.
+            threads: Shards or gaits loaded, and videos decoded, at the same time; None for one a core, at most 8.
+            memory_bytes: What may be loaded ahead.
+
+        Raises:
+            UserError: An argument is out of its range, or the dataset has no such field, view or column.
+        """
+        settings = StreamSettings(
+            None if fields is None else tuple(fields), None if views is None else tuple(views), tuple(frames), where,
+            split, shares, split_seed, seed, shuffle, window, lanes, rank, world, batch_size, tail, cut_s, threads,
+            memory_bytes,
+        )  # fmt: skip
+        stream = GaitStream(self, settings)
+        stream.set_epoch(epoch)
+        return stream
+
+    def places(
+        self,
+        where: str | None = None,
+        split: str | None = None,
+        *,
+        shares: str = SHARES,
+        split_seed: int = 0,
+        shards: Iterable[Shard] | None = None,
+    ) -> Places:
+        """Where the gaits lie that a filter and a split choose.
+
+        Args:
+            where, split, shares, split_seed: As in `stream`.
+            shards: Only these, by id and attempt; None for all that are committed.
+
+        Raises:
+            UserError: The expression or the split is not known.
+        """
+        division = Split.of(shares, seed=split_seed)
+        part = None if split is None else part_named(split)
+        if shards is None:
+            found = self.table.ask("SELECT DISTINCT shard_id, attempt_id FROM gaits") if len(self.table) else []
+            shards = [(str(shard_id), str(attempt_id)) for shard_id, attempt_id in found]
+        places = places_of(self.table.batches(where, ("sample_id", "shard_id", "position")), shards)
+        if part is None:
+            return places
+        return places.chosen([division.part_of(int(sample_id)) == part for sample_id in places.sample_id])
 
     def _row(self, sample_id: int) -> dict[str, Any]:
         rows = self.table.rows(f"sample_id = {int(sample_id)}")
@@ -189,10 +313,3 @@ class GaitDataset:
                 f"{self.storage.uri} has no gait {sample_id}: it was rejected, or not made yet (see `gaitfarm info`)"
             )
         return rows[0]
-
-
-def _array(group: zarr.Group, path: str) -> Any:
-    """One array of a group; `Any`, because zarr's own type for it allows for groups and scalars too."""
-    if not isinstance(found := group[path], zarr.Array):
-        raise FormatError(f"{path} is no array; run `gaitfarm verify`")
-    return found
