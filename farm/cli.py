@@ -21,7 +21,9 @@ import typer
 import farm
 from farm.commands import maintain, take
 from farm.commands.options import AsJson, EndpointUrl
+from farm.costs import Prices
 from farm.errors import UserError
+from farm.planning import Slice
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE, NamedErrors, say_error
 
 app = typer.Typer(
@@ -99,6 +101,26 @@ def generate(
         typer.Option(help="Append what happens to this file, a JSON object a line; else beside the workers' logs.",
                      show_default=False),
     ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option("--slice", metavar="K/N", help="Only this of N equal parts, for several drivers on one dataset.",
+                     show_default=False),
+    ] = None,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is left and what it will take; write and start nothing.")
+    ] = False,
+    sample_seconds: Annotated[
+        float | None, typer.Option(min=0.001, help="Dry run: core seconds of a sample; else by the dataset's own "
+                                                   "shards, or as measured on the demo.", show_default=False)
+    ] = None,
+    usd_per_core_hour: Annotated[float, typer.Option(min=0.0, help="Dry run: price of a core.")] = Prices.core_hour,
+    usd_per_gb_month: Annotated[float, typer.Option(min=0.0, help="Dry run: of storing.")] = Prices.gb_month,
+    usd_per_thousand_writes: Annotated[
+        float, typer.Option(min=0.0, help="Dry run: of PUT and LIST requests.")
+    ] = Prices.thousand_writes,
+    usd_per_thousand_reads: Annotated[
+        float, typer.Option(min=0.0, help="Dry run: of GET and HEAD requests.")
+    ] = Prices.thousand_reads,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make a campaign's dataset; run again, it goes on where it was interrupted.
@@ -107,17 +129,33 @@ def generate(
     given up. 130: interrupted by Ctrl-C or SIGTERM; the same command goes on.
     """
     from farm.sampling.draw import load_drawable_campaign
+
+    order = load_drawable_campaign(campaign, samples=samples, seed=seed)
+    chosen = Slice.parse(part) if part else None
+    if dry:
+        from farm.dry_run import dry_run, show_estimate
+
+        prices = Prices(usd_per_core_hour, usd_per_gb_month, usd_per_thousand_writes, usd_per_thousand_reads)
+        found = dry_run(
+            order, out, endpoint_url=endpoint_url, cores=workers, part=chosen, sample_s=sample_seconds, prices=prices
+        )
+        if as_json:
+            typer.echo(json.dumps(found.to_dict(), indent=1))
+        else:
+            show_estimate(found, OUT_CONSOLE)
+        return
     from workers.generate import generate as make_dataset
     from workers.generate import node_labels
 
     summary = make_dataset(
-        load_drawable_campaign(campaign, samples=samples, seed=seed),
+        order,
         out,
         endpoint_url=endpoint_url,
         address=address,
         workers=workers,
         gpus_per_worker=gpus_per_worker,
         labels=node_labels(on or []),
+        part=chosen,
         log=log,
         console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
     )

@@ -24,9 +24,10 @@ from farm.dataset.claim import writing
 from farm.dataset.create import open_or_create
 from farm.dataset.manifest import committed_shards
 from farm.errors import UserError
-from farm.planning import plan_of, progress
+from farm.planning import Slice, plan_of, progress
 from farm.storage import Storage, open_storage
 from workers.actors import Crew
+from workers.catalogue_keeper import kept_catalogue
 from workers.eventlog import EventLog, note_end
 from workers.ledger import Ledger
 from workers.messages import WorkOrder
@@ -61,6 +62,7 @@ def generate(
     labels: Mapping[str, str] | None = None,
     stages: str = STAGES,
     deadlines: Deadlines | None = None,
+    part: Slice | None = None,
     log: Path | None = None,
 ) -> RunSummary:
     """Make what is missing of a campaign's dataset.
@@ -77,6 +79,7 @@ def generate(
         labels: Ray node labels that workers' machines must have, such as {"role": "sim"}.
         stages: Import path of the factory of the simulation and filming stages.
         deadlines: None computes them from the campaign.
+        part: Make this slice of the plan alone, and sum up what is in it; None makes everything.
         log: File to which the run's events are appended, see `workers.eventlog`; None puts them beside the
             workers' logs.
 
@@ -103,6 +106,7 @@ def generate(
             labels=labels,
             stages=stages,
             deadlines=deadlines,
+            part=part,
             events=events,
         )
 
@@ -118,6 +122,7 @@ def _generate(
     labels: Mapping[str, str] | None,
     stages: str,
     deadlines: Deadlines | None,
+    part: Slice | None,
     events: EventLog | None,
 ) -> RunSummary:
     """`generate`, in a storage that we may write."""
@@ -125,9 +130,9 @@ def _generate(
     if campaign.engine == "twin":
         sources["twin_sha256"] = twin_sha256()
     manifest = open_or_create(storage, campaign, sources=sources)
-    state = progress(plan_of(campaign), committed_shards(storage))
+    state = progress(plan_of(campaign), committed_shards(storage), part)
     ledger = Ledger(state.left(), lambda plan: survey(storage, plan))
-    show = RunProgress(console, samples=campaign.samples, done=state.samples_done)
+    show = RunProgress(console, samples=state.samples, done=state.samples_done)
     run = Run(ledger, deadlines or Deadlines.of(campaign), show)
     size, replaced, peak_rss_bytes, wall_s, log_dir = 0, 0, 0, 0.0, None
     if state.shards_left:
@@ -150,7 +155,8 @@ def _generate(
                 events=events,
             )
             try:
-                run.go(crew, stop)
+                with kept_catalogue(storage, lambda: run.shards, say=show.say):
+                    run.go(crew, stop)
             finally:
                 crew.close()
                 note_end(events, run.quarantined, interrupted=run.interrupted, seconds=time.monotonic() - start_s)
@@ -167,11 +173,11 @@ def _generate(
     return RunSummary(
         uri=storage.uri,
         dataset_id=manifest.dataset_id,
-        campaign=campaign.name,
-        samples=campaign.samples,
-        shards=len(state.plan),
+        campaign=campaign.name if part is None else f"{campaign.name}, slice {part}",
+        samples=state.samples,
+        shards=state.shards,
         shards_before=len(state.committed),
-        shards_committed=len(committed),
+        shards_committed=state.count(committed),
         accepted=run.accepted,
         rejected=run.rejected,
         workers=size,

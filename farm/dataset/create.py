@@ -53,6 +53,16 @@ def open_or_create(
     return ours
 
 
+def find_same(storage: Storage, campaign: Campaign) -> DatasetManifest | None:
+    """The campaign's dataset under `storage`, or None if there is none yet; nothing is written.
+
+    Raises:
+        CampaignError, FormatError: As `open_or_create`.
+    """
+    theirs = find_manifest(storage)
+    return None if theirs is None else _same_campaign(storage, _new_manifest(campaign, {}), theirs)
+
+
 def software_versions() -> dict[str, str]:
     """Versions of gaitfarm and of what it stores and simulates with."""
     versions = {"gaitfarm": farm.__version__}

@@ -26,7 +26,7 @@ from farm.dataset.pack import PackedGait, pack
 from farm.dataset.verify import verify
 from farm.errors import CampaignError, StorageError, UserError
 from farm.pipeline import make_sample
-from farm.planning import plan_of
+from farm.planning import Slice, plan_of
 from farm.storage import open_storage
 from tests.samples import make_campaign
 from tests.test_workers import faulty
@@ -156,6 +156,18 @@ def test_a_finished_dataset_needs_no_worker(tmp_path: Path, faults: Callable[...
     assert (first.accepted, first.workers, first.clean) == (2, 2, True)
     assert (again.accepted, again.workers, again.shards_before, again.clean) == (0, 0, 1, True)
     assert [attempts(file, i) for i in range(2)] == [1, 1]
+
+
+def test_slices_make_a_campaign_between_them(tmp_path: Path, faults: Callable[..., Path]) -> None:
+    campaign = make_campaign(samples=5, gaits_per_shard=2)
+    file = faults({})
+    second = run(campaign, tmp_path / "data", part=Slice(2, 2))
+    assert (second.shards, second.samples, second.accepted, second.clean) == (2, 3, 3, True)
+    assert second.campaign == f"{campaign.name}, slice 2/2"
+    assert [attempts(file, i) for i in range(5)] == [0, 0, 1, 1, 1]
+    first = run(campaign, tmp_path / "data", part=Slice(1, 2))
+    assert (first.shards, first.shards_before, first.shards_committed, first.clean) == (1, 0, 1, True)
+    assert_complete(campaign, tmp_path / "data")
 
 
 def test_what_waits_in_staging_is_taken_up_and_what_is_damaged_there_is_made_again(
