@@ -9,6 +9,7 @@ from farm.config import Campaign
 from farm.errors import GaitfarmError, StorageError, StorageUnavailableError, UserError
 from workers.actors import Crew
 from workers.autopsy import telling_lines
+from workers.daemons import Daemons
 from workers.ledger import Ledger, MakeSample, WriteShard
 from workers.messages import Failure, Finished, Lost
 from workers.outage import Outage, told
@@ -89,8 +90,9 @@ class Run:
         Raises:
             UserError: Going on makes no sense, and the caller can mend it.
         """
-        told = False
+        told, daemons = False, Daemons()
         while not self._ledger.finished:
+            daemons.check()
             if not stop.asked:
                 self._hand_out(crew)
             elif stop.at_once or crew.at_work == 0:
