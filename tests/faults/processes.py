@@ -43,9 +43,28 @@ def kill(pids: list[int], number: int = signal.SIGKILL) -> int:
     return hit
 
 
-def end_session(session: int) -> None:
-    """Kill whatever a driver left behind, and wait until it is gone."""
+def end_session(session: int, *, patience_s: float = 0.0) -> list[str]:
+    """See that nothing is left of a driver's session.
+
+    Args:
+        patience_s: How long its processes may take to go by themselves; then they are killed.
+
+    Returns:
+        The commands that had to be killed.
+    """
+    deadline = time.monotonic() + patience_s
+    while (left := of_session(session)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    commands = [_command(pid) for pid in left]
     deadline = time.monotonic() + GONE_TIMEOUT_S
     while (left := of_session(session)) and time.monotonic() < deadline:
         kill(left)
         time.sleep(0.05)
+    return commands
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")[:120]
+    except OSError:
+        return "?"

@@ -40,6 +40,9 @@ TRIES_UNTIL_GIVEN_UP = 3
 NAMED_ENDS = (0, 1, 2, 130, -signal.SIGKILL, -signal.SIGTERM)
 """How a driver may end: done, incomplete, an error that names its cause, interrupted, killed."""
 
+LEAVING_S = 30.0
+"""Within which nothing may be left of a driver that ended by itself."""
+
 OUTAGE_S = 8.0
 TICK_S = 0.05
 
@@ -258,7 +261,10 @@ class _Game:
     def _finish(self, drivers: list[_Driver]) -> None:
         """Clear away what a leg left, and see that it ended with words and changed nothing that is put once."""
         for driver in drivers:
-            processes.end_session(driver.process.pid)
+            ended_itself = not driver.alive and driver.process.returncode >= 0
+            left = processes.end_session(driver.process.pid, patience_s=LEAVING_S if ended_itself else 0.0)
+            if left and ended_itself:
+                self.outcome.wrong.append(f"a driver left {len(left)} processes behind: {left[:3]}")
             driver.process.kill()
             code = driver.process.wait()
             self.exits.append(code)
