@@ -102,7 +102,7 @@ class Ledger:
         self._failures: dict[int, int] = {}
         self._excused: dict[int, int] = {}
         self._exhausted = False
-        self.found_committed: list[ShardPlan] = []
+        self.found_committed = 0
         self.found_staged = 0
         self.failed_shards: dict[str, str] = {}
 
@@ -201,7 +201,7 @@ class Ledger:
         found = self._survey(plan)
         self._unopened = None
         if found.committed:
-            self.found_committed.append(plan)
+            self.found_committed += len(plan.sample_ids)
             return
         self.found_staged += len(found.staged)
         shard = self._open[plan.shard_id] = _OpenShard(plan, dict(found.staged))
@@ -212,7 +212,7 @@ class Ledger:
         """After a lost write, what does storage hold? It may have gone through, or another driver was faster."""
         found = self._survey(shard.plan)
         if found.committed:
-            self.found_committed.append(shard.plan)
+            self.found_committed += len(shard.plan.sample_ids)
             self._close(shard.plan.shard_id)
             return
         shard.staged = {i: key for i, key in found.staged.items() if i not in shard.quarantined}

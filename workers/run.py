@@ -126,8 +126,7 @@ class Run:
 
     def _note_found(self) -> None:
         """Samples that opening a shard showed to be done already count as done, once."""
-        done = self._ledger.found_staged + sum(len(plan.sample_ids) for plan in self._ledger.found_committed)
-        self._show.found_before(done)
+        self._show.found_before(self._ledger.found_staged + self._ledger.found_committed)
 
     def _take(self, event: Finished | Lost) -> None:
         job = event.job
