@@ -40,6 +40,9 @@ MAX_CLAIM_BYTES = 4096
 TOMBSTONES_KEPT_S = 7 * 86400.0
 """A driver that slept longer than a week finds no tombstone; its workers died with its Ray long before."""
 
+BELIEVED_S = 5.0
+"""How long an object of an attempt's own (`put`) takes a claim for standing; a record (`put_once`) always looks."""
+
 READ_BACK_ATTEMPTS = 5
 
 RELEASE_LIMIT_S = 30.0
@@ -112,6 +115,11 @@ class ClaimedStorage:
         self._inner = inner
         self._driver_id = driver_id
         self._settle_s = settle_s
+        self._buried = False
+        self._looked_s = -BELIEVED_S
+
+    def __reduce__(self) -> tuple[type[ClaimedStorage], tuple[Storage, str, float]]:
+        return type(self), (self._inner, self._driver_id, self._settle_s)  # monotonic times mean nothing elsewhere
 
     def __repr__(self) -> str:
         return f"ClaimedStorage({self._inner!r}, {self._driver_id!r})"
@@ -127,7 +135,7 @@ class ClaimedStorage:
         return self._inner.get_range(key, start, length)
 
     def put(self, key: str, data: bytes) -> None:
-        self._still_claimed()
+        self._still_claimed(believed_s=BELIEVED_S)
         self._inner.put(key, data)
 
     def put_once(self, key: str, data: bytes) -> None:
@@ -175,8 +183,12 @@ class ClaimedStorage:
                 return found
         raise StorageError(f"{self.uri}/{key} was written and cannot be read back; is something deleting there?")
 
-    def _still_claimed(self) -> None:
-        if _is_buried(self._inner, self._driver_id):
+    def _still_claimed(self, believed_s: float = 0.0) -> None:
+        """Raise StorageError if the claim is buried; what was seen `believed_s` ago or later is not looked at again."""
+        now_s = time.monotonic()
+        if not self._buried and now_s - self._looked_s >= believed_s:
+            self._buried, self._looked_s = _is_buried(self._inner, self._driver_id), now_s
+        if self._buried:
             raise StorageError(
                 f"{self.uri}: this run's writer's claim was taken away, because it had stood still for too long "
                 "(was the machine asleep or cut off?); another run may be writing now. Run the command again: "

@@ -13,7 +13,9 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.integration import swift as swift_module
 from tests.integration.ceph import ACCESS_KEY, INSTALL, SECRET_KEY, CephServer
+from tests.integration.swift import SwiftServer
 
 _buckets = itertools.count()
 
@@ -32,10 +34,7 @@ def ceph() -> Iterator[CephServer]:
     """A running Ceph gateway; without the packages the test is skipped, and in CI it fails."""
     missing = CephServer.missing_programs()
     if missing:
-        reason = f"Ceph is not installed ({', '.join(missing)}), so S3 was not tested: {INSTALL}"
-        if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        _cannot(f"Ceph is not installed ({', '.join(missing)}), so S3 was not tested: {INSTALL}")
     folder = Path(tempfile.mkdtemp(prefix="gf-ceph-"))
     server = CephServer(folder)
     try:
@@ -44,6 +43,28 @@ def ceph() -> Iterator[CephServer]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def swift() -> Iterator[SwiftServer]:
+    """A running Swift, whose put-if-absent is not atomic; where it cannot run the test says why, and in CI it fails."""
+    base = Path(tempfile.gettempdir())
+    missing = SwiftServer.missing_parts(base)
+    if missing:
+        _cannot(f"the store without atomic put-if-absent was not tested: Swift lacks {' and '.join(missing)}")
+    server = SwiftServer(Path(tempfile.mkdtemp(prefix="gf-swift-")) / "swift")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(server.folder.parent, ignore_errors=True)
+
+
+def _cannot(reason: str) -> None:
+    if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture
@@ -66,3 +87,16 @@ def s3_root(ceph: CephServer, s3_environment: None) -> S3Root:
     client.create_bucket(Bucket=bucket)
     client.close()
     return S3Root(f"s3://{bucket}/some/prefix", ceph.endpoint_url, bucket)
+
+
+@pytest.fixture
+def swift_root(swift: SwiftServer, s3_environment: None, monkeypatch: pytest.MonkeyPatch) -> S3Root:
+    """A new, empty container of Swift, as a bucket; credentials and endpoint are in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", swift_module.ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", swift_module.SECRET_KEY)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", swift.endpoint_url)
+    bucket = f"gaitfarm-test-{next(_buckets)}"
+    client = boto3.client("s3", endpoint_url=swift.endpoint_url, region_name="us-east-1")
+    client.create_bucket(Bucket=bucket)
+    client.close()
+    return S3Root(f"s3://{bucket}/some/prefix", swift.endpoint_url, bucket)

@@ -142,7 +142,7 @@ def test_a_driver_that_slept_finds_its_claim_buried_and_writes_no_more(
         monkeypatch.undo()
         with writing(storage, IGNORED, say=silent, pace=IMPATIENT) as theirs:
             theirs.put_once("commits/0.json", b"theirs")
-            for write in (at_a_worker.put, at_a_worker.put_once):
+            for write in (at_a_worker.put_once, at_a_worker.put):
                 with pytest.raises(StorageError, match="claim was taken away"):
                     write("commits/1.json", b"ours")
             assert at_a_worker.get("commits/0.json") == b"theirs"
