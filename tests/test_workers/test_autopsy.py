@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from workers.autopsy import bury, cause_of_death, place_of_hang, telling_lines
+from workers.autopsy import bury, cause_of_death, hung_in_storage, place_of_hang, telling_lines
 
 CRASHED = """\
 something a library said
@@ -46,6 +46,15 @@ def test_a_killed_process_leaves_no_dump() -> None:
 def test_a_hang_is_placed_in_the_thread_that_made_the_gait() -> None:
     assert place_of_hang(HUNG) == " in simulate (forward.py, line 55)"
     assert place_of_hang("") == ""
+
+
+def test_waiting_for_storage_is_told_from_hanging_in_any_thread() -> None:
+    storing = HUNG.replace("/usr/lib/python3.11/threading.py", "/opt/gaitfarm/farm/storage/s3.py")
+    assert hung_in_storage(storing)
+    assert not hung_in_storage(HUNG)
+    assert not hung_in_storage("")
+    assert not hung_in_storage(f"{storing}\n{HUNG}"), "the last dump counts"
+    assert not hung_in_storage(CRASHED.replace("/opt/gaitfarm/workers/simulate/forward.py", "/x/farm/storage/s3.py"))
 
 
 def test_the_telling_lines_begin_with_the_last_dump() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from farm.errors import StorageUnavailableError
 from farm.planning import Plan, ShardPlan, progress
 from workers.ledger import MAX_ATTEMPTS, MAX_EXCUSED, Job, Ledger, MakeSample, Survey, WriteShard
 
@@ -102,6 +104,17 @@ class LedgerAgainstAnyWorkers(RuleBasedStateMachine):
             self.storage.commit(job)
             self.ledger.returned(job, "machine lost")
 
+    @rule(data=st.data())
+    def storage_fails(self, data: st.DataObject) -> None:
+        if (job := self.take(data, object)) is not None:
+            self.ledger.given_back(job)
+
+    @rule(data=st.data())
+    def storage_fails_after_the_commit(self, data: st.DataObject) -> None:
+        if isinstance(job := self.take(data, WriteShard), WriteShard):
+            self.storage.commit(job)
+            self.ledger.given_back(job)
+
     @rule()
     def driver_dies(self) -> None:
         self.restart()
@@ -190,3 +203,64 @@ def test_what_an_interrupted_run_staged_is_not_made_again() -> None:
     asked = [_make(resumed.next_job()).sample_id, _make(resumed.next_job()).sample_id]
     assert asked == [1, 2]
     assert resumed.found_staged == 1
+
+
+def test_what_storage_did_is_never_held_against_a_sample() -> None:
+    """Thirty failures of storage would have used up both the sample's own tries and its excuses."""
+    ledger, storage = _ledger(samples=1, gaits_per_shard=1)
+    for _ in range(30):
+        job = _make(ledger.next_job())
+        assert job.attempt == 1
+        ledger.given_back(job)
+    ledger.made(job := _make(ledger.next_job()), storage.stage(job))
+    for _ in range(30):
+        write = ledger.next_job()
+        assert isinstance(write, WriteShard)
+        assert write.attempt == 1
+        ledger.given_back(write)
+    write = ledger.next_job()
+    assert isinstance(write, WriteShard)
+    storage.commit(write)
+    ledger.committed(write)
+    assert ledger.next_job() is None
+    assert ledger.finished
+    assert not ledger.failed_shards
+
+
+def test_a_commit_whose_answer_was_lost_is_found() -> None:
+    ledger, storage = _ledger(samples=1, gaits_per_shard=1)
+    ledger.made(job := _make(ledger.next_job()), storage.stage(job))
+    write = ledger.next_job()
+    assert isinstance(write, WriteShard)
+    storage.commit(write)
+    ledger.given_back(write)
+    assert ledger.next_job() is None
+    assert ledger.finished
+    assert ledger.found_committed == 1
+
+
+def test_a_book_whose_look_into_storage_fails_is_as_it_was() -> None:
+    storage = Storage()
+    away = [True]
+
+    def survey(plan: ShardPlan) -> Survey:
+        if away[0]:
+            raise StorageUnavailableError("the store is not available")
+        return storage.survey(plan)
+
+    ledger = Ledger(iter(Plan(1, 1)), survey)
+    for _ in range(3):
+        with pytest.raises(StorageUnavailableError):
+            ledger.next_job()
+        assert not ledger.finished
+    away[0] = False
+    ledger.made(job := _make(ledger.next_job()), storage.stage(job))
+    write = ledger.next_job()
+    assert isinstance(write, WriteShard)
+    away[0] = True
+    ledger.given_back(write)
+    for _ in range(3):
+        with pytest.raises(StorageUnavailableError):
+            ledger.next_job()
+    away[0] = False
+    assert isinstance(ledger.next_job(), WriteShard)

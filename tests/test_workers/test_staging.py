@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from farm.dataset.create import open_or_create
 from farm.dataset.manifest import RejectedGait, committed_shards, read_record
 from farm.dataset.pack import PackedGait, pack
 from farm.dataset.writer import encode_shard
-from farm.errors import CampaignError, FormatError, SimulationDiverged
+from farm.errors import CampaignError, FormatError, SimulationDiverged, StorageUnavailableError
 from farm.pipeline import Stages
 from farm.planning import plan_of
+from farm.records import GaitParameters, Trajectory
 from farm.storage import Storage, open_storage
+from tests.norm_walk import norm_walk
 from tests.samples import make_campaign, make_samples_for
 from tests.test_workers import faulty
 from workers.ledger import MakeSample, WriteShard
@@ -161,3 +164,56 @@ def test_a_divergence_that_escapes_is_a_rejection(storage: Storage) -> None:
 def test_stages_that_are_none_are_refused() -> None:
     with pytest.raises(CampaignError, match=r"'builtins:dict' gave a dict"):
         load_stages("builtins:dict")
+
+
+class Unreliable:
+    """A storage whose chosen calls fail so many times."""
+
+    def __init__(self, storage: Storage, **failures: int) -> None:
+        self._storage = storage
+        self.failures = failures
+
+    def __getattr__(self, name: str) -> object:
+        if self.failures.get(name, 0) > 0:
+            self.failures[name] -= 1
+            raise StorageUnavailableError("the store is not available")
+        return getattr(self._storage, name)
+
+
+def test_a_made_sample_is_held_until_storage_takes_it(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("workers.staging.time.sleep", slept.append)
+    stages = Stages(simulate=_norm_walk, film=faulty.film)
+    unreliable = Unreliable(storage, put=6)
+    made = make_and_stage(
+        unreliable, CAMPAIGN, MakeSample(SHARD.shard_id, 1, 1), stages, until_s=time.monotonic() + 600.0
+    )  # type: ignore[arg-type]
+    assert slept == [1, 2, 4, 8, 15, 15]
+    assert from_bytes(storage.get(made.key))[0].sample_id == 1
+
+
+def test_a_made_sample_is_given_up_in_time_for_its_deadline(storage: Storage) -> None:
+    stages = Stages(simulate=_norm_walk, film=faulty.film)
+    with pytest.raises(StorageUnavailableError):
+        make_and_stage(Unreliable(storage, put=1), CAMPAIGN, MakeSample(SHARD.shard_id, 1, 1), stages)  # type: ignore[arg-type]
+
+
+def test_a_shard_that_stands_is_written_though_its_staging_cannot_be_swept(storage: Storage) -> None:
+    job = WriteShard(SHARD.shard_id, stage_all(storage), {}, 1)
+    dataset_id = "00000000-0000-0000-0000-000000000000"
+    written = write_and_commit(Unreliable(storage, delete=1), CAMPAIGN, dataset_id, job)  # type: ignore[arg-type]
+    assert written.bytes > 0
+    assert committed_shards(storage) == (SHARD.shard_id,)
+    assert sweep(storage, committed_shards(storage)) > 0
+
+
+def test_a_writer_whose_staging_another_driver_swept_finds_that_drivers_shard(storage: Storage) -> None:
+    dataset_id = "00000000-0000-0000-0000-000000000000"
+    job = WriteShard(SHARD.shard_id, stage_all(storage), {}, 1)
+    first = write_and_commit(storage, CAMPAIGN, dataset_id, job)
+    second = write_and_commit(storage, CAMPAIGN, dataset_id, job)
+    assert (second.n_accepted, second.n_rejected, second.reasons) == (first.n_accepted, first.n_rejected, first.reasons)
+
+
+def _norm_walk(parameters: GaitParameters, *, duration_s: float, **_: object) -> Trajectory:
+    return norm_walk(parameters, duration_s=duration_s)
