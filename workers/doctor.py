@@ -225,4 +225,6 @@ def _storage(out: str, endpoint_url: str | None) -> Finding:
         probe = open_storage(out, endpoint_url=endpoint_url).probe()
     except UserError as error:
         return Finding("Storage", "missing", str(error))  # the message says how to mend it
-    return Finding("Storage", "ok" if probe.put_if_absent else "warning", probe.detail)
+    if probe.put_if_absent:
+        return Finding("Storage", "ok", probe.detail)
+    return Finding("Storage", "warning", probe.detail, "nothing, if one run at a time is enough: see docs/storage.md")

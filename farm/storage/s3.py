@@ -28,7 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from farm.errors import AlreadyExistsError, ObjectNotFoundError, StorageError, StorageUnavailableError
 from farm.storage.contract import Probe, StoredObject, Unfinished, validate_key, validate_prefix
 from farm.storage.probe import probe_by_racing
-from farm.storage.s3_errors import BROKEN_BODIES, explain, is_bucket_name, missing_object
+from farm.storage.s3_errors import BROKEN_BODIES, are_expired, explain, is_bucket_name, missing_object
 from farm.storage.s3_range import part_asked_for
 
 if TYPE_CHECKING:
@@ -289,6 +289,10 @@ class S3Storage:
         except (ClientError, BotoCoreError, Boto3Error) as error:
             endpoint = self._client.meta.endpoint_url if self._client else self._endpoint_url
             raise explain(error, verb=verb, where=where, endpoint=endpoint) from None
+        except RuntimeError as error:
+            if not are_expired(error):
+                raise
+            raise explain(error, verb=verb, where=where, endpoint=None) from None
 
 
 def _client(endpoint_url: str | None) -> S3Client:

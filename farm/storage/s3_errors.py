@@ -81,6 +81,11 @@ def missing_object(where: str) -> str:
     return f"cannot read {where}: there is no such object"
 
 
+def are_expired(error: RuntimeError) -> bool:
+    """Whether botocore says that it fetched credentials anew and got expired ones; it has no class for that."""
+    return "refreshed credentials are still expired" in str(error)
+
+
 def explain(error: Exception, *, verb: str, where: str, endpoint: str | None) -> StorageError:
     """The named error for what boto raised.
 
@@ -113,6 +118,8 @@ def _from_answer(error: ClientError, verb: str, where: str) -> StorageError:
 
 
 def _from_client(error: Exception, endpoint: str) -> str:
+    if isinstance(error, RuntimeError) and are_expired(error):
+        return _CODES["ExpiredToken"]
     causes: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         ((boto.NoCredentialsError,), f"there are no credentials; {_SET_CREDENTIALS}"),
         ((boto.PartialCredentialsError,), f"the credentials are incomplete; {_SET_CREDENTIALS}"),

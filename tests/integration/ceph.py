@@ -105,8 +105,7 @@ class CephServer:
             self._start_osd()
             self._spawn("radosgw", "-n", "client.rgw.a", "-f")
             self._wait(self._gateway_answers, "the gateway does not answer")
-            self._run("radosgw-admin", "-n", "client.rgw.a", "user", "create", "--uid=test", "--display-name=test",
-                      f"--access-key={ACCESS_KEY}", f"--secret-key={SECRET_KEY}")  # fmt: skip
+            self.make_user("test", ACCESS_KEY, SECRET_KEY)
         except BaseException:
             self.stop()
             raise
@@ -126,6 +125,23 @@ class CephServer:
                 process.wait()
         self._running.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def make_user(self, name: str, access_key: str, secret_key: str) -> None:
+        """Make a user with one pair of keys; it owns nothing yet."""
+        self._admin("user", "create", f"--uid={name}", f"--display-name={name}", f"--access-key={access_key}",
+                    f"--secret-key={secret_key}")  # fmt: skip
+
+    def add_keys(self, name: str, access_key: str, secret_key: str) -> None:
+        """Give a user another pair of keys; the older ones go on to work."""
+        self._admin("key", "create", f"--uid={name}", "--key-type=s3", f"--access-key={access_key}",
+                    f"--secret-key={secret_key}")  # fmt: skip
+
+    def remove_keys(self, name: str, access_key: str) -> None:
+        """Take a pair of keys away: from now on the gateway does not know it."""
+        self._admin("key", "rm", f"--uid={name}", "--key-type=s3", f"--access-key={access_key}")
+
+    def _admin(self, *arguments: str) -> str:
+        return self._run("radosgw-admin", "-n", "client.rgw.a", *arguments)
 
     def _start_osd(self) -> None:
         """The store can lose a start-up race with the monitor ("wrong fsid") and end; then it is started again."""
