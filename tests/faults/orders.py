@@ -46,7 +46,7 @@ class Order:
     sample_faults: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     syscall_rates: Mapping[str, float] = field(default_factory=dict)
     skew_s: float = 0.0
-    deadline_s: float = 10.0
+    deadline_s: float = 15.0
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), "utf-8")

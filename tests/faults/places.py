@@ -53,7 +53,7 @@ class FolderPlace:
     """A folder; `small` puts it on a disk that is really full halfway."""
 
     def __init__(self, folder: Path, *, small: bool) -> None:
-        self.small = small and _mount(folder, SMALL_DISK_BYTES)
+        self._mounted = self.full = small and _mount(folder, SMALL_DISK_BYTES)
         self.uri = str(folder / "data")
         self.endpoint_url: str | None = None
         self.direct_endpoint_url: str | None = None
@@ -70,11 +70,12 @@ class FolderPlace:
         pass  # system calls fail by the order, not by the place
 
     def calm(self) -> None:
-        if self.small:
+        if self.full:
+            self.full = False
             subprocess.run(["mount", "-o", "remount,size=500m", str(self._folder)], check=True)
 
     def remove(self) -> None:
-        if self.small:
+        if self._mounted:
             subprocess.run(["umount", "-l", str(self._folder)], check=True)
 
     def unfinished(self) -> int:
