@@ -148,14 +148,14 @@ def wait(refs: int, rounds: int = 50) -> dict[str, Any]:
     return {"refs": refs, "ms_per_event": 1e3 * sorted(spent)[rounds // 2]}
 
 
-def run(workers: int, seconds: float, jobs: int) -> dict[str, Any]:
+def run(workers: int, seconds: float, jobs: int, *, gaits_per_shard: int = GAITS_PER_SHARD) -> dict[str, Any]:
     """Real workers, storage and commits; the clock starts when every worker has."""
-    campaign = load_campaign("demo", samples=jobs).model_copy(update={"gaits_per_shard": min(jobs, GAITS_PER_SHARD)})
+    campaign = load_campaign("demo", samples=jobs).model_copy(update={"gaits_per_shard": gaits_per_shard})
     with tempfile.TemporaryDirectory(prefix="bench-dispatch-") as folder, _environment(SECONDS_VARIABLE, str(seconds)):
-        storage = open_storage(folder)
+        storage = open_storage(f"{folder}/dataset")
         manifest = open_or_create(storage, campaign)
         with started_ray(workers):
-            order = WorkOrder(campaign, manifest.dataset_id, storage, STAGES, folder + "-logs")
+            order = WorkOrder(campaign, manifest.dataset_id, storage, STAGES, f"{folder}/logs")
             crew = Crew(order, workers, memory_bytes=10_000_000, rss_limit_bytes=2_400_000_000)
             try:
                 while crew.ready < workers:
