@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import sys
 from typing import Annotated
 
 import typer
 
 from farm.commands.options import AsJson, EndpointUrl, words
+from farm.errors import UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
+
+ASK_BYTES = 10 * 10**9
+"""A pull that writes more than this is agreed upon first, if somebody is there to ask."""
+
+INTERRUPTED = 130
+"""Exit code of a program that was interrupted from the keyboard: 128 and the number of SIGINT."""
+
+_UNITS = {"": 1, "b": 1} | {
+    name + suffix: base**power
+    for power, name in enumerate(("k", "m", "g", "t"), start=1)
+    for suffix, base in (("", 1000), ("b", 1000), ("ib", 1024))
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +49,24 @@ def pull(
         str | None,
         typer.Option(help="Arrays to take, with commas: keypoints_2d,labels. All if left out.", show_default=False),
     ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(help="At most so many of these gaits, spread over all of them.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the choice of --count gaits.")] = 0,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Only gaits of this part: train, validation or test. All if left out.", show_default=False),
+    ] = None,
+    split_seed: Annotated[int, typer.Option(help="Of the division into parts; whoever names it has the same.")] = 0,
+    split_shares: Annotated[str, typer.Option(help="Shares of train/validation/test.")] = "0.8/0.1/0.1",
+    max_bytes: Annotated[
+        str | None,
+        typer.Option(help="Refuse to begin if more is read or written: 500MB, 50GB, 2TiB.", show_default=False),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Shards pulled side by side.")] = 4,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and take nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a large pull.")] = False,
     endpoint_url: EndpointUrl = None,
     destination_endpoint_url: Annotated[
         str | None,
@@ -42,21 +75,57 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Take a part of a dataset along, as a dataset of its own; run again, it goes on where it stopped."""
-    from farm.dataset.pull import pull as take
-    from farm.dataset.show import progress_bar, show_pull
+    from farm.dataset.pull import carry_out, check_size, plan_pull
+    from farm.dataset.pull_choice import Wish
+    from farm.dataset.pull_show import bytes_bar, show_estimate
+    from farm.dataset.show import show_pull
 
-    with progress_bar(ERROR_CONSOLE, "pulling shards") as progress:
-        report = take(
+    wish = Wish(where, words(views, "--views"), words(fields, "--fields"), count, seed, split, split_seed, split_shares)
+    limit = None if max_bytes is None else bytes_in(max_bytes, "--max-bytes")
+    if jobs < 1:
+        raise UserError(f"--jobs is {jobs}; it must be 1 or more")
+    with ERROR_CONSOLE.status("reading the index"):
+        plan = plan_pull(
             uri,
             destination,
-            where=where,
-            views=words(views, "--views"),
-            fields=words(fields, "--fields"),
+            wish,
             endpoint_url=endpoint_url,
             destination_endpoint_url=destination_endpoint_url or endpoint_url,
-            progress=progress,
         )
+    if dry_run and as_json:
+        typer.echo(json.dumps(dataclasses.asdict(plan.estimate), indent=1))
+    else:
+        show_estimate(plan.estimate, wish, OUT_CONSOLE if dry_run else ERROR_CONSOLE)
+    check_size(plan, limit)
+    if dry_run:
+        return
+    if plan.estimate.cost.write_bytes > ASK_BYTES and not yes and sys.stdin.isatty():
+        typer.confirm("Go on?", default=True, abort=True, err=True)
+    try:
+        with bytes_bar(ERROR_CONSOLE, "pulling") as progress:
+            report = carry_out(
+                plan, jobs=jobs, progress=progress, say=lambda text: ERROR_CONSOLE.print(text, markup=False)
+            )
+    except KeyboardInterrupt:
+        ERROR_CONSOLE.print(
+            f"interrupted; what is at {plan.target.uri} so far is whole. The same command goes on from there.",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(report), indent=1))
     else:
         show_pull(report, OUT_CONSOLE)
+
+
+def bytes_in(text: str, option: str) -> int:
+    """A number of bytes as people write it: "50GB", "1.5 GiB", "800000".
+
+    Raises:
+        UserError: It is not one.
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", text)
+    if match is None or match[2].lower() not in _UNITS:
+        raise UserError(f"{option} is {text!r}; write a number of bytes such as 500MB, 50GB or 2TiB")
+    return int(float(match[1]) * _UNITS[match[2].lower()])

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from farm.dataset.manifest import SHARDS, ShardRecord, StoredBytes, commit_key, read_record, record_to_json
 from farm.dataset.writer import EncodedShard
-from farm.errors import AlreadyExistsError
+from farm.errors import AlreadyExistsError, StorageError
 from farm.storage import Storage
 
 UPLOADS = 4
@@ -20,7 +20,13 @@ UPLOADS = 4
 
 
 def commit(
-    storage: Storage, shard: EncodedShard, *, attempt_id: str, wall_s: float = 0.0, worker: str = ""
+    storage: Storage,
+    shard: EncodedShard,
+    *,
+    attempt_id: str,
+    wall_s: float = 0.0,
+    worker: str = "",
+    look_again: bool = False,
 ) -> ShardRecord:
     """Store a shard and make it part of the dataset.
 
@@ -28,9 +34,13 @@ def commit(
         attempt_id: A name that no other attempt has.
         wall_s: Seconds that the shard took so far.
         worker: Where it was made.
+        look_again: List what was stored before the record says that it is there.
 
     Returns:
         The shard's record: ours, or the winner's if somebody else was first.
+
+    Raises:
+        StorageError: The storage fails, or lists other objects than were stored.
     """
     group = f"{SHARDS}{shard.shard_id}/{attempt_id}.zarr"
 
@@ -41,6 +51,8 @@ def commit(
 
     with ThreadPoolExecutor(UPLOADS) as pool:
         objects = tuple(pool.map(upload, sorted(shard.objects.items())))
+    if look_again:
+        _look_again(storage, group, objects)
     record = ShardRecord(
         shard_id=shard.shard_id,
         attempt_id=attempt_id,
@@ -59,3 +71,14 @@ def commit(
     except AlreadyExistsError:
         return read_record(storage, shard.shard_id)
     return record
+
+
+def _look_again(storage: Storage, group: str, objects: tuple[StoredBytes, ...]) -> None:
+    """Compare what the storage lists with what was stored: a gateway or quota that cuts objects off is seen here."""
+    listed = {item.key: item.size for item in storage.list(f"{group}/")}
+    for item in objects:
+        if listed.get(item.path) != item.bytes:
+            raise StorageError(
+                f"{storage.uri}/{item.path} was stored with {item.bytes} bytes, the storage lists "
+                f"{listed.get(item.path, 'no such object')}; it loses or cuts what it is given: check it, and run again"
+            )

@@ -182,12 +182,20 @@ class Selection(Record):
         dataset_id: The dataset that it was pulled from.
         where: Filter on the index, or None for every gait.
         views, fields: Names that were kept.
+        count, seed: So many of the gaits that the others leave, chosen by this seed; None for all.
+        split, split_seed, split_shares: The part of a division (`farm.dataset.split`) that was kept, the division's
+            seed, and its shares: train, validation, test; None for all.
     """
 
     dataset_id: Text
     where: Text | None = None
     views: tuple[ViewName, ...] = ()
     fields: tuple[Text, ...] = ()
+    count: int | None = Field(None, ge=1, lt=2**63)
+    seed: int | None = Field(None, ge=0, lt=2**63)
+    split: Text | None = None
+    split_seed: int | None = Field(None, ge=0, lt=2**63)
+    split_shares: tuple[float, float, float] | None = None
 
 
 class DatasetManifest(Record):

@@ -1,58 +1,96 @@
 """Take a part of a dataset along: some gaits, some views, some arrays, as a dataset in its own right.
 
-Only objects of the chosen arrays are read, and of pictures only the chosen gaits.
-Where all gaits of a shard are chosen its arrays are copied byte by byte. Running
-the same pull again goes on where it stopped, and takes what was committed since.
+    pull("s3://bucket/walks", "slow", where="gait_speed < 0.8", views=["side"], fields=["keypoints_2d", "labels"])
+
+`plan_pull` says what it will cost and changes nothing; `carry_out` does it. A shard
+of the source becomes one shard of the destination, which exists once it is whole:
+a pull that is interrupted or killed at any point goes on where it stopped when it is
+run again, and takes what was committed since.
 """
 
 from __future__ import annotations
 
-import difflib
+import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import zarr
+from typing import cast
 
 import farm
+from farm.dataset.catalogue import compact, load_index
+from farm.dataset.claim import writing
 from farm.dataset.commit import commit
 from farm.dataset.create import now_utc
-from farm.dataset.fetch import arrays_of, fetch_arrays, memory_store
-from farm.dataset.group import finish_group
-from farm.dataset.laws import faults_of_gait
 from farm.dataset.manifest import (
     DATASET_KEY,
-    MAX_TEXT,
     DatasetManifest,
     Selection,
-    ShardRecord,
     committed_shards,
     find_manifest,
     read_manifest,
+    read_record,
 )
-from farm.dataset.pack import PackedGait, PackedPicture, Value
-from farm.dataset.reader import GaitDataset
-from farm.dataset.schema import LENGTH_AXES, ArrayPath, fields, find, with_companions
-from farm.dataset.writer import EncodedShard, encode_gaits
+from farm.dataset.pull_choice import Choice, Wish, chosen_arrays, chosen_gaits, selection_of
+from farm.dataset.pull_estimate import Estimate, cost_of, estimate
+from farm.dataset.pull_part import part_of_shard
+from farm.dataset.ranges import Economy, Meter, ShardReader
+from farm.dataset.schema import ArrayPath
 from farm.errors import AlreadyExistsError, CampaignError, FormatError, UserError
 from farm.storage import Storage, open_storage
 
-SHARDS_AT_ONCE = 2
-"""Shards pulled side by side; each holds one shard's chosen arrays in memory."""
+JOBS = 4
+"""Shards pulled side by side."""
+
+REQUESTS = 16
+"""Reads on their way at once, over all shards; the client keeps that many connections open."""
+
+MEMORY_BYTES = 1 << 30
+"""What the shards on their way may take together, by their stored bytes; one that is larger goes alone."""
+
+COPIES = 3
+"""How often a shard's stored bytes are in memory: as read, unpacked or between, and as written."""
 
 Progress = Callable[[int, int], None]
-"""Called with the number of shards done and to do."""
+"""Called with the bytes read and to be read."""
 
-_OWN_ATTRIBUTES = ("unit", "axes", "description", "psnr_db")
-"""What the writer says of an array itself; everything else of its attributes is taken along."""
+
+@dataclass(frozen=True)
+class PullPlan:
+    """A pull that could be carried out.
+
+    Attributes:
+        source, target: Storages.
+        manifest: What will be the destination's `dataset.json`, or is it already.
+        created: Whether it is there already.
+        paths: The arrays to take.
+        choice: The gaits still to take.
+        estimate: What that costs.
+        with_rejected: Whether samples that were turned down are taken along.
+    """
+
+    source: Storage
+    target: Storage
+    manifest: DatasetManifest
+    created: bool
+    paths: tuple[ArrayPath, ...]
+    choice: Choice
+    estimate: Estimate
+    with_rejected: bool
+    economy: Economy
 
 
 @dataclass(frozen=True)
 class PullReport:
-    """What a pull left at its destination; `n_shards_before` were there already."""
+    """What a pull left at its destination, and what it took.
+
+    Attributes:
+        n_shards, n_gaits, n_bytes: That the destination holds now.
+        n_shards_before: That it held before.
+        read_bytes, requests: That the source was asked for, beside its index.
+    """
 
     uri: str
     dataset_id: str
@@ -60,6 +98,8 @@ class PullReport:
     n_shards_before: int
     n_gaits: int
     n_bytes: int
+    read_bytes: int
+    requests: int
 
 
 def pull(
@@ -69,8 +109,15 @@ def pull(
     where: str | None = None,
     views: Sequence[str] | None = None,
     fields: Sequence[str] | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    split: str | None = None,
+    split_seed: int = 0,
+    split_shares: str = "0.8/0.1/0.1",
     endpoint_url: str | None = None,
     destination_endpoint_url: str | None = None,
+    max_bytes: int | None = None,
+    jobs: int = JOBS,
     progress: Progress | None = None,
 ) -> PullReport:
     """Copy a part of a dataset; the result is a valid dataset with an id of its own.
@@ -80,98 +127,204 @@ def pull(
         views: Names of views to keep; None keeps all.
         fields: Names of arrays without their view, such as ("keypoints_2d", "labels"); None keeps all. Sample
             ids, lengths and what a chosen array needs are kept in any case.
+        count: At most so many of the gaits that the others leave, spread over all of them by a hash of
+            (`seed`, sample id).
+        split: "train", "validation" or "test": the gaits that `Split.of(split_shares, seed=split_seed)` of
+            `farm.dataset.split` assigns to it, whatever else the dataset holds.
         endpoint_url: S3-compatible service of the source; `destination_endpoint_url` of the destination.
+        max_bytes: Refuse to begin if more would be read or written.
+        jobs: Shards pulled side by side.
 
     Raises:
-        UserError: A filter, view or field is not known, or no gait is left.
+        UserError: A filter, view, field or number is not possible, no gait is left, or it is more than `max_bytes`.
         CampaignError: The destination holds another dataset.
         FormatError: The source is damaged.
+        StorageError: Either storage fails. What is whole at the destination by then stays; run again to go on.
     """
-    if where is not None and len(where) > MAX_TEXT:
-        raise UserError(
-            f"--where has {len(where)} letters, at most {MAX_TEXT} are allowed; name a range instead of a list"
-        )
-    dataset = GaitDataset(source, endpoint_url=endpoint_url)
+    wish = Wish(where, views, fields, count, seed, split, split_seed, split_shares)
+    plan = plan_pull(
+        source, destination, wish, endpoint_url=endpoint_url, destination_endpoint_url=destination_endpoint_url
+    )
+    check_size(plan, max_bytes)
+    return carry_out(plan, jobs=jobs, progress=progress)
+
+
+def plan_pull(
+    source: str | Storage,
+    destination: str | Storage,
+    wish: Wish,
+    *,
+    endpoint_url: str | None = None,
+    destination_endpoint_url: str | None = None,
+    economy: Economy | None = None,
+) -> PullPlan:
+    """Choose, and say what it costs. Reads the index and a few commits; writes nothing. Arguments as of `pull`."""
+    origin = open_storage(source, endpoint_url=endpoint_url) if isinstance(source, str) else source
     target = (
         open_storage(destination, endpoint_url=destination_endpoint_url)
         if isinstance(destination, str)
         else destination
     )
-    paths = _chosen_arrays(dataset.manifest, views, fields)
-    chosen = _chosen_gaits(dataset, where)
-    selection = Selection(
-        dataset_id=dataset.manifest.dataset_id,
-        where=where,
-        views=_views_of(paths),
-        fields=tuple(dict.fromkeys(item.spec.field for item in paths)),
+    economy = economy or Economy()
+    manifest = read_manifest(origin)
+    paths = chosen_arrays(manifest, wish)
+    selection = selection_of(manifest.dataset_id, wish, paths)
+    theirs = find_manifest(target)
+    if theirs is not None:
+        _check_same(target, theirs, selection)
+    before = _before(target, counted=wish.count is not None) if theirs is not None else {}
+    choice = chosen_gaits(load_index(origin), wish, before, origin.uri)
+    return PullPlan(
+        source=origin,
+        target=target,
+        manifest=theirs or _new_manifest(manifest, paths, selection),
+        created=theirs is not None,
+        paths=paths,
+        choice=choice,
+        estimate=estimate(origin, choice, paths, economy, len(before)),
+        with_rejected=wish.takes_every_gait,
+        economy=economy,
     )
-    manifest = _open_or_create(target, dataset.manifest, paths, selection)
-    before = set(committed_shards(target))
-    todo = [shard_id for shard_id in chosen if shard_id not in before]
 
-    def one(shard_id: str) -> ShardRecord:
-        shard = _part_of_shard(dataset, dataset.record(shard_id), chosen[shard_id], paths, manifest, where is None)
-        return commit(target, shard, attempt_id=uuid.uuid4().hex, worker="pull")
 
-    with ThreadPoolExecutor(SHARDS_AT_ONCE) as pool:
-        for number, _ in enumerate(pool.map(one, todo), start=1):
-            if progress is not None:
-                progress(number, len(todo))
-    records = GaitDataset(target).records
+def check_size(plan: PullPlan, max_bytes: int | None) -> None:
+    """Refuse what is too much.
+
+    Raises:
+        UserError: More than `max_bytes` would be read or written.
+    """
+    cost = plan.estimate.cost
+    largest = max(cost.read_bytes, cost.write_bytes)
+    if max_bytes is not None and largest > max_bytes:
+        raise UserError(
+            f"this pull reads {cost.read_bytes} and writes {cost.write_bytes} bytes, --max-bytes allows {max_bytes}; "
+            "choose fewer gaits (--where, --count), views or fields, or allow more. Nothing was pulled"
+        )
+
+
+def carry_out(
+    plan: PullPlan,
+    *,
+    jobs: int = JOBS,
+    memory_bytes: int = MEMORY_BYTES,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> PullReport:
+    """Do what was planned. Arguments and errors as of `pull`.
+
+    Args:
+        memory_bytes: What the shards on their way may take together; one that is larger goes alone.
+        say: Told what the user should know while it goes on.
+    """
+    if jobs < 1:
+        raise UserError(f"--jobs is {jobs}; it must be 1 or more")
+    expected = plan.estimate.cost.read_bytes
+    seen = 0
+
+    def count(n: int) -> None:
+        nonlocal seen
+        seen += n
+        if progress is not None:
+            progress(seen, max(seen, expected))
+
+    meter = Meter(plan.source, count)
+    with writing(plan.target, plan.target.probe(), say=say) as target:
+        manifest = plan.manifest if plan.created else _create(target, plan.manifest)
+        _Pull(plan, manifest, meter, target, _Room(memory_bytes)).run(jobs)
+        compact(target)
+    table = load_index(plan.target)
+    n_shards, n_gaits, n_bytes = table.ask("SELECT count(*), sum(n_accepted), sum(n_bytes) FROM shards")[0]
     return PullReport(
-        uri=target.uri,
+        uri=plan.target.uri,
         dataset_id=manifest.dataset_id,
-        n_shards=len(records),
-        n_shards_before=len(before),
-        n_gaits=sum(record.n_accepted for record in records),
-        n_bytes=sum(record.bytes for record in records),
+        n_shards=int(n_shards),
+        n_shards_before=plan.estimate.n_shards_before,
+        n_gaits=int(n_gaits or 0),
+        n_bytes=int(n_bytes or 0),
+        read_bytes=meter.bytes,
+        requests=meter.requests,
     )
 
 
-def _chosen_arrays(
-    manifest: DatasetManifest, views: Sequence[str] | None, wanted: Sequence[str] | None
-) -> tuple[ArrayPath, ...]:
-    for view in views or ():
-        if view not in manifest.views:
-            raise UserError(f"the dataset has no view {view!r}; it has {', '.join(manifest.views) or 'none'}")
-    present = [item for path in manifest.known_arrays if (item := find(path)) is not None]
-    names = dict.fromkeys(item.spec.field for item in present)
-    for name in wanted or ():
-        if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
-            what = "holds no" if name in fields() else "knows no"
-            raise UserError(f"the dataset {what} array {name!r}; {hint}")
-    kept = with_companions(wanted) if wanted is not None else names.keys()
-    return tuple(
-        item
-        for item in present
-        if item.spec.field in kept and (item.view is None or views is None or item.view in views)
-    )
+@dataclass(frozen=True)
+class _Pull:
+    """A pull under way."""
+
+    plan: PullPlan
+    manifest: DatasetManifest
+    meter: Meter
+    target: Storage
+    room: _Room
+
+    def run(self, jobs: int) -> None:
+        """Pull every shard. Whatever ends it early, shards that have begun end soon, whole or not at all."""
+        waiting: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(REQUESTS) as requests, ThreadPoolExecutor(jobs) as pool:
+            try:
+                for shard_id in self.plan.choice.positions:
+                    if len(waiting) >= 2 * jobs:
+                        waiting.popleft().result()
+                    waiting.append(pool.submit(self._one, shard_id, requests))
+                while waiting:
+                    waiting.popleft().result()
+            except BaseException:
+                self.meter.stop()
+                for future in waiting:
+                    future.cancel()
+                raise
+
+    def _one(self, shard_id: str, requests: ThreadPoolExecutor) -> None:
+        plan = self.plan
+        record = read_record(cast(Storage, self.meter), shard_id)  # of a storage it needs only what a meter has
+        if record.attempt_id != plan.choice.attempts[shard_id]:
+            raise FormatError(f"{plan.source.uri}: shard {shard_id} was made again since the pull began; run it again")
+        chosen = plan.choice.positions[shard_id]
+        positions = range(record.n_accepted) if chosen is None else chosen
+        with self.room.of(COPIES * cost_of(record, positions, plan.paths, plan.economy).read_bytes):
+            reader = (
+                ShardReader(self.meter, record, requests, plan.economy) if record.group and len(positions) else None
+            )
+            shard = part_of_shard(
+                reader, record, positions, plan.paths, self.manifest, with_rejected=plan.with_rejected
+            )
+            commit(self.target, shard, attempt_id=uuid.uuid4().hex, worker="pull", look_again=True)
 
 
-def _chosen_gaits(dataset: GaitDataset, where: str | None) -> dict[str, list[int]]:
-    """Places of the chosen gaits by shard, in order; without a filter also shards that hold no gait."""
-    chosen: dict[str, list[int]] = {shard_id: [] for shard_id in dataset.shard_ids} if where is None else {}
-    rows = dataset.index(where, ["shard_id", "position"]) if len(dataset.table) else []
-    for row in rows:
-        chosen.setdefault(row["shard_id"], []).append(int(row["position"]))
-    if not rows:
-        cause = f"no gait fulfils --where {where!r}" if where is not None else "the dataset holds no gait yet"
-        raise UserError(f"{dataset.storage.uri}: {cause}; nothing was pulled")
-    return {shard_id: sorted(chosen[shard_id]) for shard_id in sorted(chosen)}
+class _Room:
+    """Memory that several threads share: who needs more than is left waits, unless nobody has any."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self._limit = n_bytes
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def of(self, n_bytes: int) -> Iterator[None]:
+        """Take so much for as long as the block runs."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken == 0 or self._taken + n_bytes <= self._limit)
+            self._taken += n_bytes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= n_bytes
+                self._changed.notify_all()
 
 
-def _views_of(paths: Iterable[ArrayPath]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(item.view for item in paths if item.view is not None))
+def _before(target: Storage, *, counted: bool) -> dict[str, int]:
+    """The shards that the destination holds, with how many gaits where that matters."""
+    if not counted:
+        return dict.fromkeys(committed_shards(target), 0)
+    shards = load_index(target).ask("SELECT shard_id, n_accepted FROM shards ORDER BY shard_id")
+    return {shard_id: int(n) for shard_id, n in shards}
 
 
-def _open_or_create(
-    target: Storage, source: DatasetManifest, paths: Sequence[ArrayPath], selection: Selection
-) -> DatasetManifest:
+def _new_manifest(source: DatasetManifest, paths: Sequence[ArrayPath], selection: Selection) -> DatasetManifest:
     """The destination's manifest. The same pull always has the same dataset id, and so can be gone on with."""
-    name = f"gaitfarm pull {selection.model_dump_json()}"
-    ours = source.model_copy(
+    unused = {name for name in ("count", "seed", "split", "split_seed", "split_shares") if not _given(selection, name)}
+    name = f"gaitfarm pull {selection.model_dump_json(exclude=unused)}"
+    return source.model_copy(
         update={
             "dataset_id": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
             "created": now_utc(),
@@ -181,117 +334,39 @@ def _open_or_create(
             "selection": selection,
         }
     )
-    theirs = find_manifest(target)
-    if theirs is None:
-        try:
-            target.put_once(DATASET_KEY, ours.to_json())
-        except AlreadyExistsError:  # the same pull runs twice
-            theirs = read_manifest(target)
-        else:
-            return ours
+
+
+def _given(selection: Selection, name: str) -> bool:
+    return getattr(selection, name) is not None
+
+
+def _create(target: Storage, ours: DatasetManifest) -> DatasetManifest:
+    try:
+        target.put_once(DATASET_KEY, ours.to_json())
+    except AlreadyExistsError:  # the same pull runs twice
+        theirs = read_manifest(target)
+        assert ours.selection is not None  # of a pull it never is
+        _check_same(target, theirs, ours.selection)
+        return theirs
+    return ours
+
+
+def _check_same(target: Storage, theirs: DatasetManifest, selection: Selection) -> None:
     if theirs.selection != selection:
         raise CampaignError(
             f"{target.uri} holds another dataset ({theirs.name!r}, {_what(theirs.selection)}; "
             f"here: {_what(selection)}); choose another place"
         )
-    return theirs
 
 
 def _what(selection: Selection | None) -> str:
     if selection is None:
         return "generated, not pulled"
-    where = f"where {selection.where!r}" if selection.where is not None else "every gait"
+    gaits = f"where {selection.where!r}" if selection.where is not None else "every gait"
+    if selection.split is not None and selection.split_shares is not None:
+        shares = "/".join(f"{share:g}" for share in selection.split_shares)
+        gaits += f", {selection.split} of {shares} by seed {selection.split_seed}"
+    if selection.count is not None:
+        gaits += f", {selection.count} of them by seed {selection.seed}"
     views = ",".join(selection.views) or "none"
-    return f"{where}, views {views}, {len(selection.fields)} fields of {selection.dataset_id}"
-
-
-def _part_of_shard(
-    dataset: GaitDataset,
-    record: ShardRecord,
-    positions: list[int],
-    paths: Sequence[ArrayPath],
-    manifest: DatasetManifest,
-    with_rejected: bool,
-) -> EncodedShard:
-    rejected = record.rejected if with_rejected else ()
-    rows = tuple(record.index[position] for position in positions)
-    if not rows:
-        objects: Mapping[str, bytes] = {}
-    elif len(positions) == record.n_accepted:
-        objects = _copied(dataset, record, paths, manifest)
-    else:
-        gaits = _unpacked(dataset, record, positions, paths)
-        objects = encode_gaits(paths, gaits, manifest.dataset_id, record.shard_id)
-    ids = sorted([*(int(row["sample_id"]) for row in rows), *(gait.sample_id for gait in rejected)])  # type: ignore[arg-type]
-    return EncodedShard(record.shard_id, tuple(ids), objects, rows, rejected)
-
-
-def _copied(
-    dataset: GaitDataset, record: ShardRecord, paths: Sequence[ArrayPath], manifest: DatasetManifest
-) -> dict[str, bytes]:
-    """A shard's chosen arrays as they are, under a group that says whose they are now."""
-    store = memory_store(fetch_arrays(dataset.storage, record, [item.path for item in paths]))
-    attributes = dict(dataset.shard(record.shard_id).attrs)
-    attributes |= {"dataset_id": manifest.dataset_id, "views": list(manifest.views)}
-    group = zarr.create_group(store, zarr_format=3, attributes=attributes)
-    for view in manifest.views:
-        group.require_group(f"views/{view}")
-    return finish_group(store)
-
-
-def _unpacked(
-    dataset: GaitDataset, record: ShardRecord, positions: list[int], paths: Sequence[ArrayPath]
-) -> list[PackedGait]:
-    """Some gaits of a shard, as they were before they were written.
-
-    Small arrays are fetched whole and checked against the record; of pictures and
-    videos only the gaits' own blocks are, whose zstd checksums are checked.
-    """
-    large = {item.path for item in paths if item.spec.is_picture or item.spec.field == "video"}
-    small = [item.path for item in paths if item.path not in large]
-    group = dataset.shard(record.shard_id)
-    arrays: dict[str, Any] = dict(arrays_of(fetch_arrays(dataset.storage, record, small), small))
-    arrays |= {path: group[path] for path in large}
-    whole = {path: np.asarray(arrays[path][...]) for path in small}
-    attributes = {
-        key: value
-        for key, value in dict(group.attrs).items()
-        if key not in ("format_version", "dataset_id", "shard_id")
-    }
-    attributes["views"] = list(_views_of(paths))
-    array_attributes = {
-        path: {key: value for key, value in dict(array.attrs).items() if key not in _OWN_ATTRIBUTES}
-        for path, array in arrays.items()
-    }
-    gaits = []
-    for position in positions:
-        values, psnr_db = _values(position, paths, arrays, whole)
-        faults = faults_of_gait(values, attributes)
-        if faults:
-            raise FormatError(
-                f"{dataset.storage.uri}: gait {position} of shard {record.shard_id}: {faults[0]}; run `gaitfarm verify`"
-            )
-        row = record.index[position]
-        gaits.append(PackedGait(int(row["sample_id"]), row, values, attributes, array_attributes, psnr_db))  # type: ignore[arg-type]
-    return gaits
-
-
-def _values(
-    position: int, paths: Sequence[ArrayPath], arrays: Mapping[str, Any], whole: Mapping[str, Any]
-) -> tuple[dict[str, Value], dict[str, float | None]]:
-    lengths = {name: int(whole[name][position]) for name in LENGTH_AXES.values() if name in whole}
-    values: dict[str, Value] = {}
-    psnr_db: dict[str, float | None] = {}
-    for item in paths:
-        spec = item.spec
-        if spec.field == "video_offsets":
-            continue
-        if spec.field == "video":
-            begin, end = (int(value) for value in whole[f"{item.path}_offsets"][position : position + 2])
-            values[item.path] = np.asarray(arrays[item.path][begin:end]).tobytes()
-            psnr_db[item.path] = arrays[item.path].attrs["psnr_db"][position]
-            continue
-        array = whole[item.path][position] if item.path in whole else np.asarray(arrays[item.path][position])
-        array = np.asarray(array[: lengths[spec.length]] if spec.length else array)
-        values[item.path] = PackedPicture.of(array) if spec.is_picture else array
-    return values, psnr_db
+    return f"{gaits}, views {views}, {len(selection.fields)} fields of {selection.dataset_id}"
