@@ -19,11 +19,12 @@ from typing import Annotated
 import typer
 
 import farm
-from farm.commands import maintain, take
+from farm.commands import export, maintain, take
 from farm.commands.options import AsJson, EndpointUrl
 from farm.costs import Prices
 from farm.errors import UserError
 from farm.planning import Slice
+from farm.records import GaitParameters
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE, NamedErrors, say_error
 
 app = typer.Typer(
@@ -302,8 +303,16 @@ def predict(
         raise typer.Exit(2)
 
 
+def _model_file(parameters: GaitParameters) -> bytes:
+    """A person's `model.osim`."""
+    from workers.simulate.export import model_file
+
+    return model_file(parameters)
+
+
 maintain.register(app)
 take.register(app)
+export.register(app, _model_file)
 
 
 def main() -> None:

@@ -22,14 +22,12 @@ from rich.text import Text
 from farm.config import Campaign
 from farm.dataset.video import encode
 from farm.errors import CampaignError, StorageError
+from farm.export.opensim import EVENT_NAMES
 from farm.gait.parameters import LABEL_COLUMNS
 from farm.pipeline import make_sample
 from farm.recheck import recheck_cells, recheck_of
 from farm.records import GaitLabels, GaitParameters, GaitSample, ViewFrames
 from farm.sampling.anatomy import COCO_KEYPOINTS, KEYPOINTS
-
-EVENT_NAMES = ("foot strike right", "foot off right", "foot strike left", "foot off left")
-"""By the codes of `GaitLabels.event_type`."""
 
 
 def write_one(campaign: Campaign, sample_id: int, out: Path) -> tuple[GaitSample, dict[str, Path]]:

@@ -13,10 +13,11 @@ import pytest
 from farm.config import Campaign
 from farm.dataset.video import decode, psnr_db
 from farm.errors import StorageError
+from farm.export.opensim import EVENT_NAMES
 from farm.records import GaitSample
 from farm.sampling.anatomy import COCO_KEYPOINTS, KEYPOINTS
 from tests.samples import make_campaign, make_sample
-from workers.sample import EVENT_NAMES, write_sample
+from workers.sample import write_sample
 
 VIEWS = ("front", "side")
 CAMPAIGN: Campaign = make_campaign(views=VIEWS)

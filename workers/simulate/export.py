@@ -11,7 +11,8 @@
 | `inverse_dynamics.xml` | set-up of the Inverse Dynamics tool on the files above |
 | `skeleton.urdf` | masses, inertias and joints for other engines (`workers.simulate.urdf`) |
 
-All but the last are written by OpenSim's own writers. Markers sit on rigid bodies: the toes of
+Models and set-ups are written by OpenSim's own writers, tables by `farm.export.opensim_tables`, which whoever exports a
+dataset without OpenSim shares. Markers sit on rigid bodies: the toes of
 the labelled keypoints bend (`farm.gait.keypoints.toe_flexion`), those of
 `markers.trc` do not, so that inverse kinematics can reproduce them exactly.
 """
@@ -19,7 +20,9 @@ the labelled keypoints bend (`farm.gait.keypoints.toe_flexion`), those of
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import tempfile
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,15 +30,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.axes import transform_points
+from farm.export.opensim import in_degrees
+from farm.export.opensim_tables import external_loads_text, ground_forces_text, markers_text, table_text
 from farm.records import GaitParameters, Trajectory
 from farm.sampling.anatomy import KEYPOINTS, Anatomy
-from workers.simulate.description import describe
+from workers.simulate.description import ModelDescription, describe
 from workers.simulate.model import build
 from workers.simulate.opensim_library import osim as opensim
 from workers.simulate.urdf import urdf
 
-MM_PER_M = 1000.0
-FEET = (("r", "calcn_r"), ("l", "calcn_l"))
+_ONE_MODEL_AT_A_TIME = threading.Lock()
+"""OpenSim's registry of types and its logger belong to the process."""
 
 
 def write_opensim_files(parameters: GaitParameters, trajectory: Trajectory, directory: Path) -> dict[str, Path]:
@@ -47,17 +52,25 @@ def write_opensim_files(parameters: GaitParameters, trajectory: Trajectory, dire
     opensim.Logger.setLevelString("off")
     description = describe(parameters)
     body = description.anatomy
-    model = build(description, name=f"gaitfarm_{parameters.sample_id}")
-    _add_markers(model, body)
+    model = _model(description, parameters.sample_id)
     model.initSystem()
     with _inside(directory):  # OpenSim's writers note the paths of other files as they are given: keep them relative
         model.printToXML("model.osim")
-        _write(_states(model, trajectory), "states.sto", in_degrees=False)
-        _write(_motion(model, trajectory), "motion.mot", in_degrees=True)
-        opensim.TRCFileAdapter().write(_markers(body, trajectory), "markers.trc")
-        _write(_ground_forces(trajectory), "ground_forces.mot", in_degrees=False)
-        _external_loads("ground_forces.mot").printToXML("external_loads.xml")
         _inverse_dynamics(model, trajectory).printToXML("inverse_dynamics.xml")
+    names = trajectory.coordinate_names
+    motion = table_text(trajectory.time, names, in_degrees(names, trajectory.coordinates), in_degrees=True)
+    points = marker_positions(body, trajectory)
+    texts = {
+        "states.sto": _states(model, trajectory),
+        "motion.mot": motion,
+        "markers.trc": markers_text(
+            trajectory.time, trajectory.sample_rate_hz, KEYPOINTS, points, file_name="markers.trc"
+        ),
+        "ground_forces.mot": ground_forces_text(trajectory.time, trajectory.ground_reaction),
+        "external_loads.xml": external_loads_text("ground_forces.mot"),
+    }
+    for name, text in texts.items():
+        (directory / name).write_text(text, "utf-8")
     (directory / "skeleton.urdf").write_text(urdf(description, name=f"gaitfarm_{parameters.sample_id}"), "utf-8")
     return {
         "OpenSim model": directory / "model.osim",
@@ -69,6 +82,23 @@ def write_opensim_files(parameters: GaitParameters, trajectory: Trajectory, dire
         "inverse dynamics set-up": directory / "inverse_dynamics.xml",
         "skeleton (URDF)": directory / "skeleton.urdf",
     }
+
+
+def model_file(parameters: GaitParameters) -> bytes:
+    """`model.osim` of a person, as `write_opensim_files` writes it; for many threads."""
+    with _ONE_MODEL_AT_A_TIME, tempfile.TemporaryDirectory(prefix="gaitfarm-") as folder:
+        opensim.Logger.setLevelString("off")
+        model = _model(describe(parameters), parameters.sample_id)
+        model.initSystem()
+        path = Path(folder, "model.osim")
+        model.printToXML(str(path))
+        return path.read_bytes()
+
+
+def _model(description: ModelDescription, sample_id: int) -> opensim.Model:
+    model = build(description, name=f"gaitfarm_{sample_id}")
+    _add_markers(model, description.anatomy)
+    return model
 
 
 def marker_positions(body: Anatomy, trajectory: Trajectory) -> NDArray[np.float64]:
@@ -98,27 +128,12 @@ def _add_markers(model: opensim.Model, body: Anatomy) -> None:
 # --- tables --------------------------------------------------------------------------------------------------
 
 
-def _table(time_s: NDArray[np.float64], labels: Iterable[str], columns: NDArray[np.float64]) -> opensim.TimeSeriesTable:
-    """A table of `[T, C]` numbers."""
-    times, names = opensim.StdVectorDouble(), opensim.StdVectorString()
-    for instant in time_s.tolist():
-        times.append(instant)
-    for name in labels:
-        names.append(name)
-    return opensim.TimeSeriesTable(times, opensim.Matrix.createFromMat(np.ascontiguousarray(columns, float)), names)
-
-
-def _write(table: opensim.TimeSeriesTable, name: str, *, in_degrees: bool) -> None:
-    table.addTableMetaDataString("inDegrees", "yes" if in_degrees else "no")
-    opensim.STOFileAdapter.write(table, name)
-
-
 def _coordinates(model: opensim.Model, trajectory: Trajectory) -> list[opensim.Coordinate]:
     names = model.getCoordinateSet()
     return [names.get(name) for name in trajectory.coordinate_names]
 
 
-def _states(model: opensim.Model, trajectory: Trajectory) -> opensim.TimeSeriesTable:
+def _states(model: opensim.Model, trajectory: Trajectory) -> str:
     """Every state variable of the model, under its path."""
     columns: dict[str, NDArray[np.float64]] = {}
     for i, coordinate in enumerate(_coordinates(model, trajectory)):
@@ -133,63 +148,7 @@ def _states(model: opensim.Model, trajectory: Trajectory) -> opensim.TimeSeriesT
     missing = [name for name in names if name not in columns]
     if missing:
         raise RuntimeError(f"the trajectory does not know these states of the model: {', '.join(missing)}")
-    return _table(trajectory.time, names, np.column_stack([columns[name] for name in names]))
-
-
-def _motion(model: opensim.Model, trajectory: Trajectory) -> opensim.TimeSeriesTable:
-    rotational = [
-        coordinate.getMotionType() == opensim.Coordinate.Rotational for coordinate in _coordinates(model, trajectory)
-    ]
-    values = np.where(rotational, np.rad2deg(trajectory.coordinates), trajectory.coordinates)
-    return _table(trajectory.time, trajectory.coordinate_names, values)
-
-
-def _markers(body: Anatomy, trajectory: Trajectory) -> opensim.TimeSeriesTableVec3:
-    table = opensim.TimeSeriesTableVec3()
-    names = opensim.StdVectorString()
-    for name in KEYPOINTS:
-        names.append(name)
-    table.setColumnLabels(names)
-    for instant, points in zip(
-        trajectory.time.tolist(), (marker_positions(body, trajectory) * MM_PER_M).tolist(), strict=True
-    ):
-        table.appendRow(instant, opensim.RowVectorVec3([opensim.Vec3(*point) for point in points]))
-    rate = f"{trajectory.sample_rate_hz:.6f}"
-    for key, value in {
-        "DataRate": rate, "CameraRate": rate, "NumFrames": str(trajectory.n_samples),
-        "NumMarkers": str(len(KEYPOINTS)), "Units": "mm", "OrigDataRate": rate, "OrigDataStartFrame": "1",
-        "OrigNumFrames": str(trajectory.n_samples),
-    }.items():  # fmt: skip
-        table.addTableMetaDataString(key, value)
-    return table
-
-
-def _ground_forces(trajectory: Trajectory) -> opensim.TimeSeriesTable:
-    labels = [
-        f"ground_{quantity}_{side}_{axis}"
-        for side, _ in FEET
-        for quantity, axes in (("force", ("vx", "vy", "vz", "px", "py", "pz")), ("torque", ("x", "y", "z")))
-        for axis in axes
-    ]
-    columns = np.nan_to_num(trajectory.ground_reaction.reshape(trajectory.n_samples, -1))  # no centre of no pressure
-    return _table(trajectory.time, labels, columns)
-
-
-def _external_loads(data_file: str) -> opensim.ExternalLoads:
-    loads = opensim.ExternalLoads()
-    loads.setName("ground_reaction")
-    loads.setDataFileName(data_file)
-    for side, foot in FEET:
-        force = opensim.ExternalForce()
-        force.setName(f"ground_reaction_{side}")
-        force.set_applied_to_body(foot)
-        force.set_force_expressed_in_body("ground")
-        force.set_point_expressed_in_body("ground")
-        force.set_force_identifier(f"ground_force_{side}_v")
-        force.set_point_identifier(f"ground_force_{side}_p")
-        force.set_torque_identifier(f"ground_torque_{side}_")
-        loads.cloneAndAppend(force)
-    return loads
+    return table_text(trajectory.time, names, np.column_stack([columns[name] for name in names]))
 
 
 def _inverse_dynamics(model: opensim.Model, trajectory: Trajectory) -> opensim.InverseDynamicsTool:
