@@ -27,6 +27,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from farm.dataset.claim import CLAIMS
 from farm.dataset.manifest import (
     CATALOGUE,
     COMMITS,
@@ -269,7 +270,7 @@ class _Sorted:
             self.probes.append(item)
         elif key.startswith(REPAIRED):
             self._take_repaired(key)
-        elif key != DATASET_KEY and not _COMMIT.match(key):
+        elif key != DATASET_KEY and not _COMMIT.match(key) and not key.startswith(CLAIMS):
             self.foreign.append(key)
 
     def _take_repaired(self, key: str) -> None:
