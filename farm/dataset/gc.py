@@ -297,7 +297,7 @@ def _superseded(
     """Catalogue objects that no reader would take: parts that others stand for, and halves of parts."""
     whole = [name for name, objects in listed.items() if any(item.key == key_of(name, "gaits") for item in objects)]
     with TemporaryDirectory(prefix="gaitfarm-") as folder:
-        parts = read_parts(storage, sorted(whole, reverse=True), Path(folder))
+        parts = read_parts(storage, sorted(whole, reverse=True), Path(folder), max_shards=len(committed))
     taken = {part.name for part in standing(parts, committed)}
     for name, objects in sorted(listed.items()):
         if name not in taken:

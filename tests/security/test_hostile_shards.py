@@ -15,7 +15,7 @@ import pytest
 from farm.dataset.pull import pull
 from farm.dataset.reader import GaitDataset
 from farm.dataset.verify import verify
-from farm.errors import FormatError
+from farm.errors import FormatError, UserError
 from tests.datasets import make_dataset
 from tests.samples import make_campaign
 from tests.security.attacks import ATTACKS, Attack
@@ -81,7 +81,8 @@ resource.setrlimit(resource.RLIMIT_AS, (size + room, size + room))
 told = {}
 for name, root, what in jobs:
     told[name] = []
-    for act in (lambda: read(root, what), lambda: verify(root), lambda: pull(root, root + "-part", where="sample_id = 0")):
+    part = root + "-part"
+    for act in (lambda: read(root, what), lambda: verify(root), lambda: pull(root, part, where="sample_id = 0")):
         try:
             act()
             told[name].append("done")
@@ -146,7 +147,7 @@ def test_an_object_that_grew_behind_its_record_is_not_read_whole(pristine: Path,
     path = Forger(root).data_path("labels")
     with path.open("r+b") as file:
         file.truncate(1 << 40)  # sparse: a terabyte that takes no room
-    with pytest.raises(FormatError, match="longer than its record's|cut off or replaced"):
+    with pytest.raises(FormatError, match=r"longer than its record's|cut off or replaced"):
         GaitDataset(str(root)).shard("00000000")["labels"][:]
     assert any("cut off or replaced" in fault.what for fault in verify(str(root)).faults)
 
@@ -159,7 +160,6 @@ def test_a_symbolic_link_out_of_the_root_is_not_followed(pristine: Path, tmp_pat
     path = Forger(root).data_path("labels")
     path.unlink()
     path.symlink_to(target)
-    with pytest.raises(Exception, match="symbolic link that leaves|is missing|no such object|there is no") as caught:
+    with pytest.raises(UserError, match="symbolic link that leaves"):
         GaitDataset(str(root)).gait(0, ["labels"])
-    assert isinstance(caught.value, FormatError | OSError) or type(caught.value).__name__.endswith("Error")
     assert not verify(str(root)).sound
