@@ -276,7 +276,7 @@ def _claim(folder: Path) -> None:
             raise UserError(f"cache_dir {folder} belongs to another user; {choose}")
         if state.st_mode & 0o022:
             raise UserError(f"cache_dir {folder} may be written by others; run `chmod go-w` on it, or {choose}")
-        names = sorted(path.name for path in folder.iterdir())  # the marker is made first: who is not alone has one
+        names = {path.name for path in sorted(folder.iterdir())}  # the marker is made first: who is not alone has one
         if names and MARKER not in names and not (folder / MARKER).exists():
             raise UserError(f"cache_dir {folder} holds other things; {choose}, or an empty one")
         (folder / MARKER).touch(mode=0o600)

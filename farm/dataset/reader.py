@@ -8,12 +8,13 @@ slices do in a tenth of a second.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import zarr
@@ -23,7 +24,7 @@ from farm.dataset import video
 from farm.dataset.cache import DEFAULT_BYTES, CachedShard, DiskCache
 from farm.dataset.catalogue import load_index, read_records
 from farm.dataset.gaits import Gait, GaitBatch
-from farm.dataset.load import load, wanted
+from farm.dataset.load import array, load, wanted
 from farm.dataset.manifest import DatasetManifest, ShardRecord, committed_shards, read_manifest, read_record
 from farm.dataset.order import LANES, WINDOW, Shuffle, Tail
 from farm.dataset.places import Places, Shard, places_of
@@ -31,8 +32,13 @@ from farm.dataset.split import Split, part_named
 from farm.dataset.stream import MEMORY_BYTES, SHARES, GaitStream, StreamSettings
 from farm.dataset.table import IndexTable
 from farm.dataset.zarr_store import ShardStore
-from farm.errors import FormatError, UserError
+from farm.errors import FormatError, MissingDependencyError, UserError
 from farm.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from farm.dataset.ray_data import GaitDatasource
+    from farm.dataset.torch_data import GaitTensors
+    from farm.dataset.xarray_data import LabelledGaits
 
 __all__ = ["Gait", "GaitBatch", "GaitDataset", "GaitStream"]
 
@@ -40,6 +46,42 @@ KEPT_SHARDS = 128
 """Shards whose record and metadata are kept in memory; of the others they are read again when they are needed."""
 
 Kept = TypeVar("Kept")
+
+
+class StreamArguments(TypedDict, total=False):
+    """Keywords of `GaitDataset.stream`, for those that pass them on."""
+
+    views: Sequence[str] | None
+    frames: Sequence[str]
+    where: str | None
+    split: str | None
+    shares: str
+    split_seed: int
+    seed: int
+    epoch: int
+    shuffle: Shuffle
+    window: int
+    lanes: int
+    batch_size: int | None
+    tail: Tail | None
+    cut_s: float | None
+    threads: int | None
+    memory_bytes: int
+
+
+@contextlib.contextmanager
+def extra(library: str, name: str) -> Iterator[None]:
+    """Say how to install what an import lacks.
+
+    Raises:
+        MissingDependencyError: The library is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != library:
+            raise
+        raise MissingDependencyError(f"{library} is not installed here: pip install 'gaitfarm[{name}]'") from None
 
 
 class GaitDataset:
@@ -277,6 +319,104 @@ class GaitDataset:
         stream = GaitStream(self, settings)
         stream.set_epoch(epoch)
         return stream
+
+    def to_torch(
+        self,
+        fields: Sequence[str] | None = None,
+        *,
+        columns: Sequence[str] = (),
+        channels_first: bool = True,
+        rank: int | None = None,
+        world: int | None = None,
+        **settings: Unpack[StreamArguments],
+    ) -> GaitTensors:
+        """The dataset as a PyTorch `IterableDataset` of dictionaries of tensors; needs `pip install 'gaitfarm[train]'`.
+
+        Args:
+            fields: As in `stream`, whose other arguments are accepted, too.
+            columns: Of the index, such as "gait_speed", each as a float32 tensor under its name.
+            channels_first: Decoded pictures are `[F, 3, H, W]`, rather than `[F, H, W, 3]`; uint8 either way.
+            rank, world: None takes them from `torch.distributed`, and is 0 of 1 where that is not set up.
+
+        Raises:
+            UserError: As `stream`.
+            MissingDependencyError: There is no PyTorch here.
+        """
+        with extra("torch", "train"):
+            from farm.dataset.torch_data import GaitTensors, distributed_rank
+        own_rank, own_world = distributed_rank()
+        stream = self.stream(
+            fields, rank=own_rank if rank is None else rank, world=own_world if world is None else world, **settings
+        )
+        return GaitTensors(stream, tuple(columns), channels_first=channels_first)
+
+    def to_xarray(
+        self,
+        sample_id: int | None = None,
+        *,
+        shard: str | None = None,
+        where: str | None = None,
+        fields: Sequence[str] | None = None,
+        views: Sequence[str] | None = None,
+        frames: Sequence[str] = (),
+    ) -> LabelledGaits:
+        """Labelled arrays; needs `pip install 'gaitfarm[xarray]'`. Give one of `sample_id`, `shard` and `where`.
+
+        Args:
+            sample_id: One gait, without padding.
+            shard: A shard's id: all of its gaits, each array read when it is used.
+            where: The gaits of a filter, padded to the longest, in memory; at most 4096.
+            fields, views: As in `gait`.
+            frames: Views whose pictures are decoded, as `<view>_frames`; not of a whole shard.
+
+        Raises:
+            UserError: None or several of the three are given, no gait is meant, or too many are.
+            MissingDependencyError: xarray is not installed.
+        """
+        with extra("xarray", "xarray"):
+            from farm.dataset.xarray_data import MAX_GAITS, of_gait, of_gaits, of_shard
+        if (sample_id, shard, where).count(None) != 2:
+            raise UserError("give exactly one of sample_id=..., shard='...' and where='...'")
+        if shard is not None:
+            if frames:
+                raise UserError("frames cannot be decoded of a whole shard at once; take where=... or sample_id=...")
+            items = wanted(self.manifest, fields, views, companions=True)
+            return of_shard(self, shard, [item for item in items if item.spec.dims[0] == "gait"])
+        if sample_id is not None:
+            self._row(sample_id)  # which says it better if there is none
+            where = f"sample_id = {int(sample_id)}"
+        stream = self.stream(fields, views=views, frames=frames, where=where, shuffle="none")
+        if not 0 < stream.n_gaits <= MAX_GAITS:
+            raise UserError(
+                f"where={where!r} means {stream.n_gaits} gaits, 1 to {MAX_GAITS} fit into one xarray dataset; "
+                "change the filter, or go through them with `stream`"
+            )
+        gaits = [item for item in stream if isinstance(item, Gait)]
+        shard_id = str(gaits[0].row["shard_id"])
+        return of_gait(self, gaits[0], shard_id) if sample_id is not None else of_gaits(self, gaits, shard_id)
+
+    def ray_datasource(
+        self, fields: Sequence[str] | None = None, *, columns: Sequence[str] = (), **settings: Unpack[StreamArguments]
+    ) -> GaitDatasource:
+        """The dataset for `ray.data.read_datasource`, a row for each gait; needs Ray (`pip install 'gaitfarm[farm]'`).
+
+        Args:
+            fields: As in `stream`, whose other arguments are accepted, too, but for those of order and batches, which
+                are Ray's own affair.
+            columns: Of the index, each as a column of its own.
+
+        Raises:
+            UserError: As `stream`.
+            MissingDependencyError: There is no Ray here.
+        """
+        with extra("ray", "farm"):
+            from farm.dataset.ray_data import GaitDatasource
+        stream = self.stream(fields, **(settings | {"shuffle": "none", "batch_size": None}))
+        return GaitDatasource(stream, tuple(columns))
+
+    def columns(self, shard_id: str, name: str) -> tuple[str, ...]:
+        """The names of the columns of "parameters" or "labels" in a shard."""
+        return tuple(str(column["name"]) for column in array(self.shard(shard_id), name).attrs["columns"])
 
     def places(
         self,

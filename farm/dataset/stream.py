@@ -141,6 +141,21 @@ class GaitStream:
         """Their ids, as they lie in the dataset; `order(epoch)[i]` is a place in this list."""
         return self._places.sample_id
 
+    @property
+    def places(self) -> Places:
+        """Where they lie."""
+        return self._places
+
+    def of_places(self, places: Places) -> GaitStream:
+        """A stream through other places, from its beginning."""
+        return GaitStream(self._dataset, self.settings, places)
+
+    def sizes(self) -> tuple[int, int]:
+        """Gaits of a shard, and bytes of a gait's arrays as they are loaded; by the first shard; 0, 0 without one."""
+        if not len(self._places):
+            return 0, 0
+        return _ShardSource(self._dataset, self._places, self._items).measure(int(self._places.shard[0]))
+
     def order(self, epoch: int | None = None) -> Order:
         """The order of an epoch (None: the current one) over all ranks."""
         of_settings = self.settings

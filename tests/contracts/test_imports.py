@@ -6,6 +6,7 @@ Lowest first: farm -> scenes -> workers -> farm/cli.py (the one written exceptio
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,9 +23,18 @@ ENGINE_HOMES: dict[str, tuple[str, ...]] = {
     "pybullet": ("scenes/occlusion.py",),
     "pybullet_utils": ("scenes/occlusion.py",),
     # doctor.py imports ray and torch in a child process, to see whether they load
-    "ray": ("workers/actors.py", "workers/machines.py", "workers/meters.py", "workers/ray_session.py", "workers/train/",
-            "workers/doctor.py"),
-    "torch": ("workers/train/", "workers/doctor.py"),
+    "ray": (
+        "workers/actors.py",
+        "workers/machines.py",
+        "workers/meters.py",
+        "workers/ray_session.py",
+        "workers/spot_watch.py",
+        "workers/train/",
+        "workers/doctor.py",
+        "farm/dataset/ray_data.py",
+    ),
+    "torch": ("workers/train/", "workers/doctor.py", "farm/dataset/torch_data.py"),
+    "xarray": ("farm/dataset/xarray_data.py",),
     "typer": ("farm/cli.py", "farm/commands/", "farm/terminal.py"),
 }
 """Library -> the files and folders (with a slash) that may import it."""
@@ -57,6 +67,38 @@ def test_cli_imports_workers_only_inside_functions() -> None:
     top_level = ast.Module([node for node in parsed("farm/cli.py").body if not isinstance(node, ast.FunctionDef)], [])
     heavy = ("workers", "scenes", *(name for name in ENGINE_HOMES if name != "typer"))
     assert [name for _, name in imported_modules(top_level) if name.split(".")[0] in heavy] == []
+
+
+ADAPTERS = ("torch_data", "ray_data", "xarray_data")
+"""Files of farm/dataset/ that hand gaits to a library which a reader need not have."""
+
+
+def test_adapters_are_imported_only_when_they_are_asked_for() -> None:
+    """By `GaitDataset.to_torch` and its like, inside the function; elsewhere for the type checker alone."""
+    at_import = {
+        f"{path} imports {name}"
+        for path in source_files(*ROOMS)
+        for statement in _run_at_import(parsed(path))
+        for _, name in imported_modules(statement)
+        if set(name.split(".")) & set(ADAPTERS)
+    }
+    assert at_import == set()
+    functions = [node for node in ast.walk(parsed("farm/dataset/reader.py")) if isinstance(node, ast.FunctionDef)]
+    asked = {name.split(".")[2] for node in functions for _, name in imported_modules(node) if "_data" in name}
+    assert asked == set(ADAPTERS)
+
+
+def _run_at_import(node: ast.AST) -> Iterator[ast.stmt]:
+    """The import statements that run when the file is imported."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif not isinstance(child, ast.FunctionDef) and not _is_for_types(child):
+            yield from _run_at_import(child)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-ENGINES = ("opensim", "pyrender", "OpenGL", "pybullet", "ray", "torch", "scipy", "matplotlib", "trimesh", "pyarrow")
+ENGINES = ("opensim", "pyrender", "OpenGL", "pybullet", "ray", "torch", "scipy", "matplotlib", "trimesh", "pyarrow",
+           "xarray", "tensorstore", "pandas")  # fmt: skip
 
 PROBE = """
 import importlib, sys
@@ -29,12 +30,28 @@ def _run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["farm.dataset.reader", "farm.dataset.pull", "farm.dataset.verify", "farm.cli", "farm.storage"]
+    "module",
+    [
+        "farm.dataset.reader",
+        "farm.dataset.stream",
+        "farm.dataset.cache",
+        "farm.dataset.pull",
+        "farm.dataset.verify",
+        "farm.cli",
+        "farm.storage",
+    ],
 )
 def test_imports_without_engines(module: str) -> None:
     done = _run(PROBE.format(engines=ENGINES, module=module))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_the_front_door_opens_without_engines() -> None:
+    done = _run(PROBE.format(engines=ENGINES, module="farm.dataset") + "\nprint('zarr' in sys.modules)")
+    assert done.stdout.split() == ["[]", "False"], done.stderr
+    done = _run(PROBE.format(engines=ENGINES, module="farm.errors") + "\nfrom farm.dataset import GaitDataset")
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_probe_sees_an_engine() -> None:
