@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from tests.integration import swift as swift_module
-from tests.integration.ceph import ACCESS_KEY, INSTALL, SECRET_KEY, CephServer
+from tests.integration.ceph import ACCESS_KEY, INSTALL, SECRET_KEY, CephError, CephServer
 from tests.integration.swift import SwiftServer
 
 _buckets = itertools.count()
@@ -35,14 +35,11 @@ def ceph() -> Iterator[CephServer]:
     missing = CephServer.missing_programs()
     if missing:
         _cannot(f"Ceph is not installed ({', '.join(missing)}), so S3 was not tested: {INSTALL}")
-    folder = Path(tempfile.mkdtemp(prefix="gf-ceph-"))
-    server = CephServer(folder)
+    server = _started_ceph()
     try:
-        server.start()
         yield server
     finally:
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +56,22 @@ def swift() -> Iterator[SwiftServer]:
     finally:
         server.stop()
         shutil.rmtree(server.folder.parent, ignore_errors=True)
+
+
+def _started_ceph(attempts: int = 3) -> CephServer:
+    """Between finding a free port and listening on it, another test run on this machine may take it: then again."""
+    while True:
+        attempts -= 1
+        folder = Path(tempfile.mkdtemp(prefix="gf-ceph-"))
+        try:
+            server = CephServer(folder)
+            server.start()
+        except CephError:
+            shutil.rmtree(folder, ignore_errors=True)
+            if not attempts:
+                raise
+        else:
+            return server
 
 
 def _cannot(reason: str) -> None:
