@@ -15,6 +15,7 @@ from farm.errors import UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
 if TYPE_CHECKING:
+    from farm.dataset.split import Split
     from farm.export.formats import Format
     from farm.export.opensim import WriteModel
 
@@ -22,7 +23,7 @@ FORMATS = ("webdataset", "huggingface", "opensim", "croissant")
 
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "webdataset": ("--gaits-per-file", "--max-file-mb", "--prefix"),
-    "huggingface": ("--gaits-per-file", "--max-file-mb", "--split", "--split-seed"),
+    "huggingface": ("--gaits-per-file", "--max-file-mb"),
     "opensim": ("--model",),
     "croissant": (),
 }
@@ -73,13 +74,16 @@ def register(app: typer.Typer, write_model: WriteModel) -> None:
         prefix: Annotated[
             str | None, typer.Option(help="webdataset: what the tars' names begin with.", show_default=False)
         ] = None,
+        count: Annotated[
+            int | None, typer.Option(help="At most so many gaits, spread over all.", show_default=False)
+        ] = None,
+        seed: Annotated[int, typer.Option(help="Of the choice of --count gaits.")] = 0,
         split: Annotated[
             str | None,
-            typer.Option(help="huggingface: shares for train/validation/test; else 0.8/0.1/0.1.", show_default=False),
+            typer.Option(help="Only gaits of this part: train, validation or test.", show_default=False),
         ] = None,
-        split_seed: Annotated[
-            int | None, typer.Option(min=0, help="huggingface: of the split; else 0.", show_default=False)
-        ] = None,
+        split_seed: Annotated[int, typer.Option(help="Of the division into parts; huggingface always divides.")] = 0,
+        split_shares: Annotated[str, typer.Option(help="Shares of train/validation/test.")] = "0.8/0.1/0.1",
         model: Annotated[
             bool, typer.Option("--model", help="opensim: also build each person's model.osim; needs OpenSim.")
         ] = False,
@@ -94,22 +98,27 @@ def register(app: typer.Typer, write_model: WriteModel) -> None:
 
         Run again, it goes on where it stopped.
         """
+        from farm.dataset.pull_choice import Wish
+        from farm.dataset.split import Split
         from farm.export.run import export as write
         from farm.export.show import export_bar, show_export
 
         given = {
-            "--gaits-per-file": gaits_per_file, "--max-file-mb": max_file_mb, "--prefix": prefix, "--split": split,
-            "--split-seed": split_seed, "--model": model or None,
+            "--gaits-per-file": gaits_per_file, "--max-file-mb": max_file_mb, "--prefix": prefix,
+            "--model": model or None,
         }  # fmt: skip
-        form = _form(format_name, {name: value for name, value in given.items() if value is not None}, write_model)
+        wish = Wish(
+            where, words(views, "--views"), words(fields, "--fields"), count, seed, split, split_seed, split_shares
+        )
+        division = Split.of(split_shares, seed=split_seed)
+        options = {name: value for name, value in given.items() if value is not None}
+        form = _form(format_name, options, division, write_model)
         with export_bar(ERROR_CONSOLE) as bar:
             report = write(
                 form,
                 uri,
                 out,
-                where=where,
-                views=words(views, "--views"),
-                fields=words(fields, "--fields"),
+                wish,
                 workers=workers,
                 endpoint_url=endpoint_url,
                 destination_endpoint_url=destination_endpoint_url or endpoint_url,
@@ -122,13 +131,12 @@ def register(app: typer.Typer, write_model: WriteModel) -> None:
             show_export(report, OUT_CONSOLE)
 
 
-def _form(name: str, given: Mapping[str, Any], write_model: WriteModel) -> Format:
+def _form(name: str, given: Mapping[str, Any], division: Split, write_model: WriteModel) -> Format:
     """The format of that name, with these options.
 
     Raises:
         UserError: There is no such format, or it has no such option.
     """
-    from farm.dataset.split import Split
     from farm.export.croissant import CroissantFolder
     from farm.export.huggingface import HuggingFaceFolder
     from farm.export.opensim import OpenSimFolders
@@ -150,8 +158,7 @@ def _form(name: str, given: Mapping[str, Any], write_model: WriteModel) -> Forma
     if name == "webdataset":
         return WebDatasetTars(_prefix(given.get("--prefix", "gaits")), **limits)
     if name == "huggingface":
-        split = Split.of(given.get("--split", "0.8/0.1/0.1"), seed=given.get("--split-seed", 0))
-        return HuggingFaceFolder(split, **limits)
+        return HuggingFaceFolder(division, **limits)
     if name == "opensim":
         return OpenSimFolders(write_model=write_model if "--model" in given else None)
     return CroissantFolder()

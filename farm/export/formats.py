@@ -65,6 +65,9 @@ class Format(ABC):
     gaits_per_file: int | None = None
     """At most so many gaits in a file; None leaves it to the size."""
 
+    growth: ClassVar[float] = 1.0
+    """Bytes written for each byte of arrays: numbers as text take more."""
+
     @abstractmethod
     def options(self) -> dict[str, str | int | float | bool | None]:
         """What beside the choice of gaits and arrays decides about the files."""

@@ -74,6 +74,7 @@ class OpenSimFolders(Format):
     write_model: WriteModel | None = None
 
     name: ClassVar[FormatName] = "opensim"
+    growth: ClassVar[float] = 3.5
     gaits_per_file: int | None = GAITS_AT_ONCE
 
     def options(self) -> dict[str, str | int | float | bool | None]:

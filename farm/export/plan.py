@@ -33,6 +33,7 @@ class Order(BaseModel):
     """What was asked for: two exports with the same order may share a destination.
 
     Attributes:
+        where, count, seed, part, split_seed, split_shares: Which gaits; seeds that decide nothing are None.
         options: Of the format, by name; numbers, words, None.
     """
 
@@ -41,6 +42,11 @@ class Order(BaseModel):
     format: FormatName
     dataset_id: Word
     where: Word | None
+    count: int | None = None
+    seed: int | None = None
+    part: Word | None = None
+    split_seed: int | None = None
+    split_shares: Word | None = None
     views: tuple[Word, ...]
     arrays: tuple[Word, ...]
     options: dict[Word, Word | int | float | bool | None] = {}

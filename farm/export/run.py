@@ -22,12 +22,15 @@ from farm.dataset.gaits import Gait
 from farm.dataset.load import bytes_of, load, wanted
 from farm.dataset.manifest import DatasetManifest, ShardRecord, read_manifest, read_record
 from farm.dataset.places import Places, Shard, places_of
+from farm.dataset.pull_choice import Wish, rank
 from farm.dataset.schema import ArrayPath, find
 from farm.dataset.zarr_store import ShardStore
 from farm.errors import AlreadyExistsError, FormatError, UserError
 from farm.export.formats import PLACE_COLUMNS, Format, IndexColumn, Task
 from farm.export.plan import NOTE_KEY, Note, Order, Piece, find_note, must_be_ours, note_of
 from farm.storage import Storage, open_storage
+
+EVERYTHING = Wish()
 
 WORKERS = 2
 """Pieces made side by side; each holds one file in memory."""
@@ -44,7 +47,7 @@ WHOLE_SHARD_GAITS = 64
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is about to be written; bytes are those of the unpacked arrays, padding included, so rather too many."""
+    """What is about to be written; bytes are told by the arrays' size, padding included."""
 
     n_gaits: int
     n_pieces: int
@@ -75,10 +78,8 @@ def export(
     form: Format,
     source: str | Storage,
     destination: str | Storage,
+    wish: Wish = EVERYTHING,
     *,
-    where: str | None = None,
-    views: Sequence[str] | None = None,
-    fields: Sequence[str] | None = None,
     workers: int = WORKERS,
     endpoint_url: str | None = None,
     destination_endpoint_url: str | None = None,
@@ -89,9 +90,7 @@ def export(
 
     Args:
         form: One of `farm.export`'s formats, with its options.
-        where: SQL expression over the index, such as "gait_speed < 0.8"; None takes every gait.
-        views: None takes all.
-        fields: Names of arrays without their view; None takes what the format has by default.
+        wish: Which gaits, views and arrays, chosen as by a pull; without `fields`, what the format has by default.
         workers: Files made at once.
         planned: Told how much will be written, before anything is.
 
@@ -109,18 +108,23 @@ def export(
     )
     manifest = read_manifest(origin)
     _must_be_apart(origin, target)
-    items = _chosen(form, manifest, views, fields)
+    items = _chosen(form, manifest, wish)
     order = Order(
         format=form.name,
         dataset_id=manifest.dataset_id,
-        where=where,
+        where=wish.where,
+        count=wish.count,
+        seed=wish.seed if wish.count is not None else None,
+        part=wish.split,
+        split_seed=wish.split_seed if wish.split is not None else None,
+        split_shares=wish.split_shares if wish.split is not None else None,
         views=tuple(dict.fromkeys(item.view for item in items if item.view is not None)),
         arrays=tuple(item.path for item in items),
         options=form.options(),
     )
     theirs = find_note(target)
     must_be_ours(target, theirs, order)
-    places, columns = _places(origin, where, theirs)
+    places, columns = _places(origin, wish, theirs)
     reader = _Reader(origin, items)
     seen = reader.look(places)
     per_file = _gaits_per_file(form, seen.gait_bytes)
@@ -136,7 +140,7 @@ def export(
     todo = [piece for piece in pieces if form.marker(piece) not in there]
     if planned is not None:
         left = sum(len(piece) for piece in todo)
-        planned(Estimate(left, len(todo), len(pieces) - len(todo), left * seen.gait_bytes))
+        planned(Estimate(left, len(todo), len(pieces) - len(todo), round(left * seen.gait_bytes * form.growth)))
     _make(form, task, reader, todo, workers, progress)
     for key, data in form.closing(task):
         target.put(key, data)
@@ -193,15 +197,13 @@ def _must_be_apart(source: Storage, target: Storage) -> None:
         raise UserError(f"{target.uri} lies in the dataset {source.uri} itself; choose an --out beside it")
 
 
-def _chosen(
-    form: Format, manifest: DatasetManifest, views: Sequence[str] | None, names: Sequence[str] | None
-) -> tuple[ArrayPath, ...]:
+def _chosen(form: Format, manifest: DatasetManifest, wish: Wish) -> tuple[ArrayPath, ...]:
     present = [item.spec.field for path in manifest.known_arrays if (item := find(path)) is not None]
-    return wanted(manifest, form.fields(list(dict.fromkeys(present))) if names is None else names, views,
-                  companions=False)  # fmt: skip
+    names = form.fields(list(dict.fromkeys(present))) if wish.fields is None else wish.fields
+    return wanted(manifest, names, wish.views, companions=False)
 
 
-def _places(storage: Storage, where: str | None, note: Note | None) -> tuple[Places, dict[str, str]]:
+def _places(storage: Storage, wish: Wish, note: Note | None) -> tuple[Places, dict[str, str]]:
     """The chosen gaits, of the shards that the note pins or, if the export begins now, of all; the index's columns."""
     table = load_index(storage)
     shards: tuple[Shard, ...] = tuple(
@@ -213,9 +215,16 @@ def _places(storage: Storage, where: str | None, note: Note | None) -> tuple[Pla
     if note is not None:
         shards = note.pinned(shards)
     columns = ("shard_id", "position", "sample_id")
-    places = places_of(table.batches(where, columns), shards)
+    places = places_of(table.batches(wish.where, columns), shards)
+    if wish.part is not None:
+        split, part = wish.part
+        places = places.chosen([split.part_of(int(sample_id)) == part for sample_id in places.sample_id])
+    if wish.count is not None and len(places) > wish.count:
+        ranks = [rank(wish.seed, int(sample_id)) for sample_id in places.sample_id]
+        last = sorted(ranks)[wish.count - 1]
+        places = places.chosen([found <= last for found in ranks])
     if not len(places):
-        cause = f"no gait fulfils --where {where!r}" if where is not None else "the dataset holds no gait yet"
+        cause = f"no gait fulfils {wish}" if str(wish) else "the dataset holds no gait yet"
         raise UserError(f"{storage.uri}: {cause}; nothing was exported")
     return places, dict(table.ask("SELECT column_name, column_type FROM (DESCRIBE gaits)"))
 
