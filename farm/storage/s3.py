@@ -64,6 +64,8 @@ class S3Storage:
     def __init__(self, bucket: str, prefix: str = "", *, endpoint_url: str | None = None) -> None:
         """Name a bucket and prefix; the client is made at first use, anew in each process.
 
+        `retries` counts the requests that this process has had to repeat.
+
         Raises:
             StorageError: The bucket's name or the endpoint cannot be right.
         """
@@ -80,6 +82,7 @@ class S3Storage:
         self._client: S3Client | None = None
         self._client_pid = 0
         self._lock = threading.Lock()
+        self.retries = 0
 
     def __repr__(self) -> str:
         return f"S3Storage({self.uri!r})"
@@ -279,7 +282,14 @@ class S3Storage:
         with self._lock:
             if self._client is None or self._client_pid != os.getpid():
                 self._client, self._client_pid = _client(self._endpoint_url), os.getpid()
+                self._client.meta.events.register("needs-retry.s3", self._count_retry)
             return self._client
+
+    def _count_retry(self, attempts: int, **_: Any) -> None:
+        """Called by botocore after each attempt of a request, the first is number 1."""
+        if attempts > 1:
+            with self._lock:
+                self.retries += 1
 
     @contextmanager
     def _explain(self, verb: str, key: str) -> Iterator[None]:

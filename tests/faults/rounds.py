@@ -216,7 +216,7 @@ class _Game:
                 break
             time.sleep(TICK_S)
         self._finish(drivers)
-        self._expect_end(leg, drivers)
+        self._expect_end(leg, drivers, begun_before)
 
     def settle(self) -> None:
         """Start the driver in peace, as a user would who comes back, until the campaign is complete."""
@@ -338,9 +338,9 @@ class _Game:
             case _:
                 raise ValueError(f"there is no blow {target!r}")
 
-    def _expect_end(self, leg: Leg, drivers: list[_Driver]) -> None:
+    def _expect_end(self, leg: Leg, drivers: list[_Driver], begun_before: int) -> None:
         """A store that fails for good ends the run with the error that names it, and only that counts as a strike."""
-        kind, words = self._store_fault(leg)
+        kind, words = self._store_fault(leg, begun_before)
         if not kind:
             return
         ended, said = self.exits[-1], drivers[-1].words()
@@ -349,11 +349,11 @@ class _Game:
         elif ended == 2 or kind == HOUR_OFF:  # else it was done before it could be struck, or something else killed it
             self.outcome.wrong.append(f"{kind}: the driver ended with {ended} and said: {said[-400:]}")
 
-    def _store_fault(self, leg: Leg) -> tuple[str, str]:
+    def _store_fault(self, leg: Leg, begun_before: int) -> tuple[str, str]:
         """What must have ended this leg, and how its error names it; empty if nothing of the kind."""
         if leg.skew_s > 900:
             return HOUR_OFF, "clock is wrong"
-        if leg.skew_s and self.exits[-1] == 0:
+        if leg.skew_s and self._begun() > begun_before:
             self._note("clock: 14 minutes off", 1)
         if isinstance(self.place, FolderPlace) and self.place.full:
             self.place.calm()

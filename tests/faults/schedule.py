@@ -49,7 +49,7 @@ SYSCALL_RATES: Mapping[str, float] = {
     "EIO": 6e-4, "ESTALE": 6e-4, "ENOSPC": 1e-4, "EIO after": 8e-4, "SIGKILL before": 5e-4, "SIGKILL after": 5e-4,
 }  # fmt: skip
 
-REQUEST_RATE = 0.05
+REQUEST_RATE = 0.02
 REQUEST_RATES: Mapping[str, float] = {
     "commit": 0.5,
     "dataset.json": 0.5,

@@ -100,6 +100,14 @@ def test_what_is_read_is_whole_after_any_fault_of_its_reading(
     assert sum(tally(proxy.book).values()) == 1
 
 
+def test_repeated_requests_are_counted(through: Storage, proxy: Proxy) -> None:
+    through.put("staging/a", b"x")
+    assert getattr(through, "retries") == 0  # noqa: B009
+    proxy.schedule = Scripted("staging", "500", "503 slow down", "answer lost")
+    through.put("staging/b", b"x")
+    assert getattr(through, "retries") == 3  # noqa: B009
+
+
 def test_a_store_that_is_down_is_called_unavailable(
     through: Storage, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,7 +58,10 @@ def test_a_bucket_behind_a_failing_network_with_two_drivers_and_kills(
 
 
 @pytest.mark.s3
-def test_credentials_that_expire_midway(ceph: CephServer, reference: ReferenceOf, outcomes: list[Outcome]) -> None:
+def test_clocks_that_are_off_and_credentials_that_expire_midway(
+    ceph: CephServer, reference: ReferenceOf, outcomes: list[Outcome]
+) -> None:
+    """An hour off is named at once; 14 minutes are not noticed, until the key is taken away under the run."""
     plan = Round(
         number=1,
         seed=12,
@@ -66,35 +69,17 @@ def test_credentials_that_expire_midway(ceph: CephServer, reference: ReferenceOf
         variant=0,
         samples=SAMPLES,
         gaits_per_shard=GAITS_PER_SHARD,
-        legs=(Leg(1, (Blow("credentials", 1, 0.0),)),),
+        legs=(Leg(1, (), skew_s=3600.0), Leg(1, (Blow("credentials", 1, 0.0),), skew_s=840.0)),
         special="credentials",
         sample_faults=always_crashing(),
     )
-    _assert_sound(play(plan, reference(plan), ceph, keep=True), outcomes, "credentials expired")
-
-
-@pytest.mark.s3
-def test_a_clock_an_hour_off_is_named_and_one_14_minutes_off_is_not_noticed(
-    ceph: CephServer, reference: ReferenceOf, outcomes: list[Outcome]
-) -> None:
-    plan = Round(
-        number=2,
-        seed=13,
-        store="s3",
-        variant=0,
-        samples=SAMPLES,
-        gaits_per_shard=GAITS_PER_SHARD,
-        legs=(Leg(1, (), skew_s=3600.0), Leg(1, (), skew_s=840.0)),
-        special="skew",
-        sample_faults=always_crashing(),
-    )
     outcome = play(plan, reference(plan), ceph, keep=True)
-    _assert_sound(outcome, outcomes, "clock: an hour off", "clock: 14 minutes off")
+    _assert_sound(outcome, outcomes, "clock: an hour off", "clock: 14 minutes off", "credentials expired")
 
 
 def test_a_folder_on_a_failing_disk_with_kills(reference: ReferenceOf, outcomes: list[Outcome]) -> None:
     plan = Round(
-        number=3,
+        number=2,
         seed=14,
         store="file",
         variant=0,
@@ -113,7 +98,7 @@ def test_a_folder_on_a_failing_disk_with_kills(reference: ReferenceOf, outcomes:
 def test_a_disk_that_is_really_full(reference: ReferenceOf, outcomes: list[Outcome]) -> None:
     """On a small disk of its own where we may mount one; elsewhere calls fail as they would there."""
     plan = Round(
-        number=4,
+        number=3,
         seed=15,
         store="file",
         variant=0,
