@@ -22,7 +22,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from farm.dataset.manifest import COMMITS, ShardRecord, read_record
+from farm.dataset.manifest import COMMITS, MAX_GAITS, ShardRecord, read_record
 from farm.dataset.parts import (
     MAX_PART_ROWS,
     Gathering,
@@ -100,6 +100,12 @@ def load_index(storage: Storage, *, with_rejected: bool = False) -> IndexTable:
         FormatError: A commit is damaged, or two shards hold the same sample.
     """
     table = _open_index(storage, ("gaits", "shards", *(("rejected",) if with_rejected else ())))
+    n_told = int(table.ask("SELECT coalesce(sum(n_accepted), 0) FROM shards WHERE n_accepted <= ?", [MAX_GAITS])[0][0])
+    if len(table) != n_told:  # before anything goes through all of them: there may be any number
+        raise FormatError(
+            f"{storage.uri}: the catalogue holds {len(table)} gaits of shards that have {n_told}; it is derived: "
+            "delete the objects under catalogue/ and run `gaitfarm compact`"
+        )
     twice = table.ask("SELECT sample_id FROM gaits GROUP BY sample_id HAVING count(*) > 1 ORDER BY sample_id LIMIT 1")
     if twice:
         raise FormatError(f"{storage.uri}: sample {twice[0][0]} is in the index twice; run `gaitfarm verify`")
@@ -140,7 +146,8 @@ def forget(storage: Storage, shard_ids: Sequence[str]) -> int:
     gone = set(shard_ids)
     with tempfile.TemporaryDirectory(prefix="gaitfarm-") as folder:
         names = part_names(storage)
-        parts = {part.name: part for part in read_parts(storage, names, Path(folder))}
+        found = read_parts(storage, names, Path(folder), max_shards=len(_commits(storage)))
+        parts = {part.name: part for part in found}
         # A part that does not say what it covers (an older gaitfarm's) may cover them.
         touched = [name for name in names if name not in parts or not gone.isdisjoint(parts[name].shards)]
     remove(storage, touched)
@@ -224,9 +231,8 @@ def _look(
     """
     if names is None:
         names = part_names(storage) if catalogue else []
-    parts = read_parts(storage, names, folder)
     commits = _commits(storage)
-    return standing(parts, commits), commits
+    return standing(read_parts(storage, names, folder, max_shards=len(commits)), commits), commits
 
 
 def _commits(storage: Storage) -> dict[str, int]:

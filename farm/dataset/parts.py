@@ -34,6 +34,9 @@ MAX_PART_ROWS = 65_536
 """Gaits and rejected samples of a part, about: some 100 MB. A larger one would have to be read and written whole
 whenever it takes up new shards; the catalogue of a million gaits has some 20 parts."""
 
+MAX_PART_BYTES = 1 << 30
+"""No part's object is larger: bounds what a damaged or hostile catalogue makes a reader fetch."""
+
 CHUNK_ROWS = 2048
 """Rows that are taken from commits at once: some 15 MB of JSON."""
 
@@ -80,18 +83,21 @@ def part_names(storage: Storage) -> list[str]:
     return sorted((match[1] for match in found if match), reverse=True)
 
 
-def read_parts(storage: Storage, names: Sequence[str], folder: Path) -> list[Part]:
+def read_parts(storage: Storage, names: Sequence[str], folder: Path, *, max_shards: int) -> list[Part]:
     """What these parts cover, in their order; those that do not say so (an older gaitfarm's, damaged ones) are missing.
 
     Args:
         folder: Where their tables of shards are put, as `fetch` does.
+        max_shards: Parts that cover more are missing too: there are no more commits than so many.
     """
 
     def one(name: str) -> Part | None:
         try:
             path = fetch(storage, name, "shards", folder)
-            rows = read(path, "shard_id, attempt_id, commit_bytes, n_accepted + n_rejected")
+            rows = read(path, "shard_id, attempt_id, commit_bytes, n_accepted + n_rejected", limit=max_shards + 1)
         except (ObjectNotFoundError, FormatError):
+            return None
+        if len(rows) > max_shards:
             return None
         return Part(name, {row[0]: (row[1], int(row[2])) for row in rows}, sum(int(row[3]) for row in rows))
 
@@ -119,11 +125,16 @@ def fetch(storage: Storage, name: str, table: str, folder: Path) -> Path:
     """A file of one of a part's objects under `folder`.
 
     Raises:
+        FormatError: The object is larger than any part's.
         ObjectNotFoundError: The part has been taken over by a newer one.
     """
     path = folder / f"{name}.{table}.parquet"
     if not path.exists():
-        path.write_bytes(storage.get(key_of(name, table)))
+        key = key_of(name, table)
+        data = storage.get_range(key, 0, MAX_PART_BYTES + 1)
+        if len(data) > MAX_PART_BYTES:
+            raise FormatError(f"{storage.uri}/{key} is larger than {MAX_PART_BYTES} bytes: it is not ours; remove it")
+        path.write_bytes(data)
     return path
 
 

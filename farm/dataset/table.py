@@ -10,6 +10,7 @@ Python's variables, and only one expression that is true or false is accepted.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shutil
 import tempfile
@@ -75,7 +76,7 @@ class IndexTable:
         return table
 
     def _open(self, files: TableFiles) -> None:
-        weakref.finalize(self, shutil.rmtree, files.folder, ignore_errors=True)
+        weakref.finalize(self, _remove, files.folder, os.getpid())
         self._database = connect(files.folder)
         for name, paths in (("gaits", files.gaits), ("shards", files.shards), ("rejected", files.rejected)):
             if paths:
@@ -189,6 +190,12 @@ def to_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
         path = Path(folder, "index.parquet")
         write_rows(sorted(rows, key=lambda row: row["sample_id"]), path)
         return path.read_bytes()
+
+
+def _remove(folder: Path, owner: int) -> None:
+    """A process that was forked off must not take its parent's files away."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _batches(answer: duckdb.DuckDBPyConnection, size: int) -> Iterator[list[dict[str, Any]]]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from farm.dataset import catalogue, parts
 from farm.dataset.catalogue import compact, forget, index_of, index_rows, iter_records, load_index, read_records
 from farm.dataset.manifest import RejectedGait, ShardRecord, StoredBytes, commit_key, committed_shards, record_to_json
+from farm.dataset.table import to_parquet
 from farm.errors import FormatError, ObjectNotFoundError, StorageError
 from farm.storage import FileStorage, Storage
 
@@ -283,6 +284,33 @@ def test_a_part_that_does_not_say_what_it_covers_is_passed_over_and_replaced(
     assert compact(storage).parts == (key,)
     assert_true(storage)
     assert storage.get(shards)[:4] == b"PAR1"
+
+
+def test_a_part_of_more_gaits_than_its_shards_have_is_named(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path)
+    commit(storage, range(2))
+    (key,) = compact(storage).parts
+    storage.put(key, to_parquet([{"sample_id": i} for i in range(100_000)]))
+    with pytest.raises(FormatError, match=r"holds 100000 gaits of shards that have 4; .*run `gaitfarm compact`"):
+        load_index(storage)
+
+
+def test_a_part_of_more_shards_than_are_committed_is_not_read(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path)
+    commit(storage, range(3))
+    compact(storage)
+    storage.delete(commit_key("00000002"))
+    assert parts.read_parts(storage, parts.part_names(storage), tmp_path, max_shards=2) == []
+    assert_true(storage)
+
+
+def test_an_object_larger_than_any_part_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = FileStorage(tmp_path)
+    commit(storage, range(2))
+    compact(storage)
+    small = max(item.size for item in storage.list("catalogue/shards/"))
+    monkeypatch.setattr(parts, "MAX_PART_BYTES", small - 1)
+    assert_true(storage)  # what does not say what it covers is passed over
 
 
 def test_the_same_sample_twice_is_named(tmp_path: Path) -> None:
