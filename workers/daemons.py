@@ -8,7 +8,12 @@ Ray after a minute, from C++, without a word of ours. So we look at the processe
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from farm.errors import UserError
@@ -44,6 +49,38 @@ class Daemons:
                     f"Ray's {name} has died on this machine: killed from outside, or by the kernel for want of memory. "
                     "What was made is kept: run the same command again, with fewer --workers if memory was short"
                 )
+
+    def kill(self) -> None:
+        """End them at once."""
+        for pid in self._names:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def start_limit(limit_s: float) -> Iterator[None]:
+    """Let Ray start within `limit_s`, or end it.
+
+    Seen on a machine with a load of 160: the raylet came up and never answered
+    its driver, which waits for it in C++ and without end. Ray then ends our process
+    from there as well, so the words come from here.
+    """
+
+    def give_up() -> None:
+        sys.stderr.write(
+            f"error: Ray's daemons have not answered within {limit_s:.0f} s, and are killed; the machine has too much "
+            "other work, or `gaitfarm doctor` says what else. Nothing was changed: run the same command again\n"
+        )
+        sys.stderr.flush()
+        Daemons().kill()
+
+    timer = threading.Timer(limit_s, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _alive(pid: int) -> bool:

@@ -25,6 +25,7 @@ from typing import TextIO
 import ray
 
 from farm.errors import UserError
+from workers.daemons import start_limit
 
 MEMORY_BYTES = 1_200_000_000
 """What Ray sets aside for a worker. Measured on the demo campaign (10 s, three views of 256x256 pictures):
@@ -35,6 +36,9 @@ OBJECT_STORE_BYTES = 100_000_000
 
 SHORT_TEMP_CHARACTERS = 24
 """Ray's sockets lie some 70 characters below its temp folder, and a socket's path may have 107 (`man 7 unix`)."""
+
+START_LIMIT_S = 300.0
+"""Within which a Ray of our own must have started; it takes 2 to 5 s, and a minute on a machine far too busy."""
 
 KNOCK_S = 10.0
 """How long a cluster's address may take to accept a connection."""
@@ -87,7 +91,7 @@ def started_ray(workers: int | None) -> Iterator[None]:
     """
     with _environment(RAY_SETTINGS), _temporary_folder() as temp, _our_sigterm(), _shut_down():
         hint = "`gaitfarm doctor` tries it alone; on a machine with much other work its daemons start too slowly"
-        with _named_errors(f"Ray does not start here ({hint})"):
+        with _named_errors(f"Ray does not start here ({hint})"), start_limit(START_LIMIT_S):
             ray.init(
                 address="local",
                 num_cpus=workers,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from farm.errors import UserError
-from workers.daemons import Daemons
+from workers.daemons import Daemons, start_limit
 
 
 def _daemon(name: str) -> subprocess.Popen[bytes]:
@@ -51,3 +53,20 @@ def test_other_children_may_die(children: list[subprocess.Popen[bytes]]) -> None
     children[2].kill()
     children[2].wait()
     daemons.check()
+
+
+def test_daemons_that_do_not_answer_are_ended_with_words(
+    children: list[subprocess.Popen[bytes]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with start_limit(0.05):
+        assert children[0].wait(60) == children[1].wait(60) == -signal.SIGKILL
+    assert children[2].poll() is None
+    assert "error: Ray's daemons have not answered within 0 s" in capsys.readouterr().err
+
+
+def test_daemons_that_answer_in_time_are_left_alone(children: list[subprocess.Popen[bytes]]) -> None:
+    with start_limit(0.5):
+        pass
+    time.sleep(1.0)
+    Daemons().check()
+    assert [child.poll() for child in children] == [None] * 3
