@@ -322,6 +322,7 @@ class Crew:
         gone = machine_lost(error, hand.card.node_id)
         self._replace(hand)
         if job is None:
+            self._events.note("worker lost", level=logging.WARNING, worker=hand.number, host=hand.card.host)
             return None
         cause: Literal["machine lost", "crashed"] = "machine lost" if gone else "crashed"
         detail = f"the machine {hand.card.host} was taken away" if gone else cause_of_death(tail)

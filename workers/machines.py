@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import ray
+import ray.util.client
 from ray.exceptions import RayActorError, RayError
 
 LOOK_EVERY_S = 2.0
 """How often to ask which machines are being drained. A spot machine has two minutes left when its notice comes."""
+
+KNOCK_S = 5.0
+"""How long a machine may take to accept a connection before it counts as gone."""
 
 
 class Leaving:
@@ -46,10 +51,24 @@ def draining_node_ids() -> frozenset[str]:
 
 
 def machine_lost(error: RayError, node_id: str) -> bool:
-    """Whether a worker died because its machine did (a spot instance taken back, for one)."""
+    """Whether a worker died because its machine did (a spot instance taken back, for one).
+
+    Ray itself takes some 10 to 30 s to find out that a machine is gone without a
+    word, while the worker's broken connection shows at once. So its raylet is
+    asked for: a machine whose raylet does not take connections any more is lost.
+    """
     if isinstance(error, RayActorError) and getattr(error, "preempted", False):
         return True
     try:
-        return not any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
+        node = next((node for node in ray.nodes() if node["NodeID"] == node_id), None)  # type: ignore[no-untyped-call]
     except RayError:
         return False
+    if node is None or not node["Alive"]:
+        return True
+    if ray.util.client.ray.is_connected():  # type: ignore[no-untyped-call]  # from outside, through ray://, machines cannot be reached
+        return False
+    try:
+        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), KNOCK_S).close()
+    except OSError:
+        return True
+    return False
