@@ -149,15 +149,14 @@ def chosen_gaits(table: IndexTable, wish: Wish, before: Mapping[str, int], uri: 
     if wish.takes_every_gait:
         left = {shard_id: int(n) for shard_id, _, n in shards if shard_id not in before}
         return Choice(dict.fromkeys(left), attempts, sum(left.values()))
-    found = _Counted(_fulfilling(table, wish))
-    new: Iterator[Place] = (place for place in found if place[1] not in before)
+    new: Iterator[Place] = (place for place in _fulfilling(table, wish) if place[1] not in before)
     if wish.count is not None:
         left_over = max(0, wish.count - sum(before.values()))
         new = iter(heapq.nsmallest(left_over, new, key=lambda place: rank(wish.seed, place[0])))
     positions: dict[str, array[int]] = {}
     for _, shard_id, position in new:
         positions.setdefault(shard_id, array("I")).append(position)
-    if not found.n:
+    if not positions and not before:
         raise UserError(f"{uri}: no gait fulfils {wish}; nothing was pulled")
     chosen = {shard_id: sorted(positions[shard_id]) for shard_id in sorted(positions)}
     return Choice(chosen, attempts, sum(len(places) for places in chosen.values()))
@@ -174,19 +173,6 @@ def rank(seed: int, sample_id: int) -> bytes:
 
 Place = tuple[int, str, int]
 """A gait: sample id, shard, position."""
-
-
-class _Counted:
-    """Places, and how many there were."""
-
-    def __init__(self, places: Iterator[Place]) -> None:
-        self._places = places
-        self.n = 0
-
-    def __iter__(self) -> Iterator[Place]:
-        for place in self._places:
-            self.n += 1
-            yield place
 
 
 def _fulfilling(table: IndexTable, wish: Wish) -> Iterator[Place]:

@@ -157,7 +157,7 @@ class ShardReader:
 
     def _some(self, item: StoredBytes, layout: Layout, chunks: Sequence[int]) -> bytes | None:
         """The object with these chunks alone, or None where it is better read whole."""
-        if self._economy.takes_whole(0, item.bytes):
+        if self._economy.takes_whole(item.bytes * len(chunks) / layout.chunks, item.bytes):
             return None
         index = self._range(item, item.bytes - layout.index_bytes, item.bytes)
         spans = self._named(layout.spans, index, item.bytes)

@@ -160,6 +160,12 @@ def test_pulling_again_takes_what_is_newer(tmp_path: Path) -> None:
         ({"where": "gait_speed > 99"}, "no gait fulfils --where 'gait_speed > 99'; nothing was pulled"),
         ({"where": "speed > 99"}, "no column 'speed'"),
         ({"where": "sample_id in (" + "1, " * 2000 + "1)"}, "at most 4096 are allowed"),
+        ({"count": 0}, "--count is 0; it must be 1 or more"),
+        ({"count": 3, "seed": -1}, "--seed is -1; it must be a whole number from 0"),
+        ({"split": "dev"}, "no part 'dev' of a split; choose train, validation, test"),
+        ({"split": "test", "split_shares": "0.9/0.2/0.1"}, "three shares"),
+        ({"split": "test", "split_seed": 2**63}, "--split-seed is 9223372036854775808"),
+        ({"split": "test", "split_shares": "1/0/0"}, "no gait fulfils --split test; nothing was pulled"),
     ],
 )
 def test_what_cannot_be_pulled(source: Path, tmp_path: Path, options: dict[str, object], message: str) -> None:
@@ -172,6 +178,10 @@ def test_another_dataset_at_the_destination_is_refused(source: Path, tmp_path: P
     pull(str(source), str(tmp_path / "part"), where="sample_id < 2")
     with pytest.raises(CampaignError, match=r"holds another dataset .*sample_id < 2.*choose another place"):
         pull(str(source), str(tmp_path / "part"), where="sample_id < 3")
+    with pytest.raises(CampaignError, match=r"sample_id < 2.*here: where 'sample_id < 2', 1 of them by seed 0"):
+        pull(str(source), str(tmp_path / "part"), where="sample_id < 2", count=1)
+    with pytest.raises(CampaignError, match=r"here: every gait, test of 0.8/0.1/0.1 by seed 3"):
+        pull(str(source), str(tmp_path / "part"), split="test", split_seed=3)
     with pytest.raises(CampaignError, match="generated, not pulled"):
         pull(str(source), str(source))
 
@@ -194,4 +204,4 @@ def test_damage_is_not_passed_on(source: Path, tmp_path: Path, where: str | None
     path.write_bytes(data)
     with pytest.raises(FormatError, match="SHA-256"):
         pull(str(tmp_path / "source"), str(tmp_path / "part"), where=where)
-    assert committed_shards(FileStorage(tmp_path / "part")) in ((), ("00000001", "00000002"), ("00000001",))
+    assert "00000000" not in committed_shards(FileStorage(tmp_path / "part"))
