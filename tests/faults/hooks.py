@@ -32,6 +32,10 @@ MULTIPART_FROM_BYTES = 40_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
 """Of riding out an outage; the real ones are for stores that need a while."""
 
+DRIVERS_SHARE = 0.2
+"""Of the workers' rates, for a driver: most of its calls are made at its start, where a fault just ends it with words,
+and then nothing else would strike in that run."""
+
 SYSCALL_FAULTS = ("EIO", "ESTALE", "ENOSPC", "EIO after", "SIGKILL before", "SIGKILL after")
 
 
@@ -50,7 +54,9 @@ def prepare_process(order: Order, role: str) -> None:
     elif order.syscall_rates:
         number = _process_number(Path(order.folder))
         rng = np.random.default_rng([order.seed, number])
-        _Syscalls(Path(order.uri), order.syscall_rates, role, rng).install()
+        share = DRIVERS_SHARE if role == "driver" else 1.0
+        rates = {kind: share * rate for kind, rate in order.syscall_rates.items()}
+        _Syscalls(Path(order.uri), rates, role, rng).install()
 
 
 def _set(module: Any, name: str, value: float) -> None:

@@ -47,8 +47,9 @@ machine's delays where nothing must be taken to hang."""
 FULL_RATE = 0.05
 """Share of calls that find the disk full where no really full one can be had."""
 
-LEAVING_S = 30.0
-"""Within which nothing may be left of a driver that ended by itself."""
+LEAVING_S = 120.0
+"""Within which nothing may be left of a driver that ended by itself. Ray's agents notice after some seconds that their
+raylet was killed, and on a busy machine after many."""
 
 HOUR_OFF = "clock: an hour off"
 

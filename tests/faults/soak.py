@@ -9,6 +9,7 @@ anything was lost, doubled or wrong.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,9 @@ from tests.faults.checker import Findings
 from tests.faults.orders import VARIANTS
 from tests.faults.rounds import Outcome, play, reference_of
 from tests.faults.schedule import round_of
-from tests.integration.ceph import ACCESS_KEY, INSTALL, SECRET_KEY, CephServer
+from tests.integration.ceph import ACCESS_KEY, INSTALL, SECRET_KEY, CephError, CephServer
+
+CEPH_STARTS = 3
 
 
 @dataclass
@@ -114,20 +117,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     soak = Soak(options.seed) if options.only is not None else Soak.load(options.progress, options.seed)
     os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-    folder = Path(tempfile.mkdtemp(prefix="gff-ceph-", dir="/tmp"))
-    ceph = CephServer(folder)
-    _say("starting Ceph ...")
-    try:
-        ceph.start()
+    with _running_ceph() as ceph:
         _sit(soak, ceph, options)
-    finally:
-        ceph.stop()
-        shutil.rmtree(folder, ignore_errors=True)
     for outcome in soak.outcomes.values():
         for what in (*outcome.lost, *outcome.doubled, *outcome.bad_checksums, *outcome.wrong):
             _say(f"WRONG in round {outcome.number} ({outcome.store} {outcome.special}): {what}")
     print(json.dumps(soak.last_line()), flush=True)  # noqa: T201
     return 0 if soak.sound else 1
+
+
+@contextlib.contextmanager
+def _running_ceph() -> Iterator[CephServer]:
+    """A server of our own. Its ports are free when they are chosen, and may not be when it starts: then others are."""
+    for attempt in range(1, CEPH_STARTS + 1):
+        folder = Path(tempfile.mkdtemp(prefix="gff-ceph-", dir="/tmp"))
+        ceph = CephServer(folder)
+        _say("starting Ceph ...")
+        try:
+            ceph.start()
+        except CephError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if attempt == CEPH_STARTS:
+                raise
+            _say(f"Ceph did not start, it is tried again: {error}")
+            continue
+        try:
+            yield ceph
+        finally:
+            ceph.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+        return
 
 
 def _sit(soak: Soak, ceph: CephServer, options: argparse.Namespace) -> None:

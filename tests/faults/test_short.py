@@ -92,7 +92,8 @@ def test_a_folder_on_a_failing_disk_with_kills(reference: ReferenceOf, outcomes:
         sample_faults={"2": ("stop", 1), "7": ("hang with the lock", 1)} | always_crashing(),
         syscall_rates={kind: 3 * rate for kind, rate in SYSCALL_RATES.items()},
     )
-    _assert_sound(play(plan, reference(plan), None, keep=True), outcomes, "disk: ", "worker: segfault")
+    outcome = play(plan, reference(plan), None, keep=True)
+    _assert_sound(outcome, outcomes, "disk: ", "worker: segfault", "worker: stop", "SIGKILL: worker", "SIGKILL: ")
 
 
 def test_a_disk_that_is_really_full(reference: ReferenceOf, outcomes: list[Outcome]) -> None:
