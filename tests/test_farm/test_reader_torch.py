@@ -55,6 +55,7 @@ def test_items_are_the_streams_as_tensors(dataset: GaitDataset) -> None:
     assert last["views/side/frames"].shape[-1] == 3
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(dataset: GaitDataset) -> None:
     """Two spawned workers, two epochs: the same batches as without workers, and a state to go on from."""
     settings: dict[str, Any] = {"seed": 3, "batch_size": 2, "cut_s": 0.4, "columns": ("gait_speed",)}
