@@ -8,6 +8,7 @@ itself. A line never holds a credential: what looks like one is masked.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -112,7 +113,8 @@ class EventLog:
         self._logger.disabled = True
         for handler in list(self._logger.handlers):
             self._logger.removeHandler(handler)
-            handler.close()
+            with contextlib.suppress(OSError):  # what it still held does not fit on the disk
+                handler.close()
 
 
 class JsonLines(logging.Formatter):
@@ -128,7 +130,7 @@ class JsonLines(logging.Formatter):
         when = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{milli:03d}Z"
         fields = getattr(record, "fields", {})
         line = {"time": when, "level": record.levelname.lower(), "event": record.getMessage(), **fields}
-        return json.dumps({key: self._masked(value) for key, value in line.items()}, ensure_ascii=False, default=str)
+        return json.dumps({key: self._masked(value) for key, value in line.items()}, default=str)
 
     def _masked(self, value: object) -> object:
         if isinstance(value, Mapping):
