@@ -74,9 +74,13 @@ def load(group: zarr.Group, items: Sequence[ArrayPath], positions: Sequence[int]
         FormatError: An array is missing or damaged.
     """
     found: list[Values] = [{} for _ in positions]
-    lengths = {name: decoded(array(group, name), slice(None), name) for name in LENGTH_AXES.values() if name in group}
+    needed = {item.spec.length for item in items} | {item.path for item in items}
+    lengths = {name: decoded(array(group, name), slice(None), name) for name in LENGTH_AXES.values() if name in needed}
     for item in items:
-        if item.spec.field == "video":
+        values: list[NDArray[Any]]
+        if item.path in lengths:
+            values = [np.asarray(lengths[item.path][at]) for at in positions]
+        elif item.spec.field == "video":
             values = _videos(group, item, positions, whole=whole)
         else:
             source = array(group, item.path)
