@@ -154,6 +154,9 @@ class Crew:
         gpus: Share of a GPU for each worker, 0 for none.
         labels: Ray node labels that a worker's machine must have.
         start_limit_s: Seconds within which a worker must have started; None where a cluster may still be growing.
+        threads_set: Ray's processes carry `THREADS` already, as `workers.ray_session` starts them here. Then a worker
+            is one of the processes that Ray has waiting; told through a runtime environment it would be a new one,
+            which on two idle cores takes a second longer.
         events: Where to write what becomes of jobs and workers.
     """
 
@@ -167,6 +170,7 @@ class Crew:
         gpus: float = 0.0,
         labels: Mapping[str, str] | None = None,
         start_limit_s: float | None = None,
+        threads_set: bool = False,
         events: EventLog | None = None,
     ) -> None:
         self._order = order
@@ -179,7 +183,7 @@ class Crew:
             label_selector=dict(labels or {}),
             max_restarts=0,
             max_task_retries=0,
-            runtime_env={"env_vars": THREADS},
+            **({} if threads_set else {"runtime_env": {"env_vars": THREADS}}),
         )
         self._meters = Meters(order.campaign.name)
         self._events = events or EventLog(None)

@@ -152,6 +152,7 @@ def _generate(
                 gpus=gpus_per_worker if gpus_per_worker is not None else min(1.0, cluster.gpus / size),
                 labels=labels,
                 start_limit_s=START_LIMIT_S if cluster.here else None,
+                threads_set=cluster.here,
                 events=events,
             )
             try:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -25,6 +25,7 @@ from typing import TextIO
 import ray
 
 from farm.errors import UserError
+from workers.actors import THREADS
 from workers.daemons import start_limit
 
 MEMORY_BYTES = 1_200_000_000
@@ -89,7 +90,8 @@ def started_ray(workers: int | None) -> Iterator[None]:
     Args:
         workers: CPUs that it may give out; None takes those of this machine.
     """
-    with _environment(RAY_SETTINGS), _temporary_folder() as temp, _our_sigterm(), _shut_down():
+    unset = {name: value for name, value in RAY_SETTINGS.items() if name not in os.environ}
+    with _environment(unset | THREADS), _temporary_folder() as temp, _our_sigterm(), _shut_down():
         hint = "`gaitfarm doctor` tries it alone; on a machine with much other work its daemons start too slowly"
         with _named_errors(f"Ray does not start here ({hint})"), start_limit(START_LIMIT_S):
             ray.init(
@@ -192,15 +194,18 @@ def _temporary_folder() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _environment(settings: dict[str, str]) -> Iterator[None]:
-    """Set variables that are not set yet, for as long as Ray runs."""
-    ours = [name for name in settings if name not in os.environ]
-    os.environ.update({name: settings[name] for name in ours})
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for as long as Ray runs, whose processes inherit them."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:
-        for name in ours:
-            os.environ.pop(name, None)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class _WithoutRay(io.TextIOBase):
