@@ -20,7 +20,7 @@ import typer
 
 import farm
 from farm.commands import export, maintain, take
-from farm.commands.options import AsJson, EndpointUrl
+from farm.commands.options import AsJson, EndpointUrl, cluster_address
 from farm.costs import Prices
 from farm.errors import UserError
 from farm.planning import Slice
@@ -152,7 +152,7 @@ def generate(
         order,
         out,
         endpoint_url=endpoint_url,
-        address=address,
+        address=cluster_address(address),
         workers=workers,
         gpus_per_worker=gpus_per_worker,
         labels=node_labels(on or []),
@@ -264,7 +264,7 @@ def train(
         width=width,
         resume=resume,
         use_gpu=gpu,
-        address=address,
+        address=cluster_address(address),
         console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
     )
     if as_json:

@@ -8,13 +8,14 @@ value and the mend. Nothing here has a default that depends on the machine.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from farm.campaign_file import parse, read_text
 from farm.errors import CampaignError
 from farm.records import BodyModel, Side
 from farm.sampling.conditions import CONDITIONS
@@ -226,7 +227,8 @@ def campaign_from_mapping(data: object, *, source: str) -> Campaign:
     try:
         return Campaign.model_validate(data)
     except ValidationError as error:
-        raise CampaignError("\n".join(f"{source}: {_explain(fault)}" for fault in error.errors())) from None
+        told = [fault for fault in error.errors() if not _follows(fault, error.errors())]
+        raise CampaignError("\n".join(f"{source}: {_explain(fault)}" for fault in told)) from None
 
 
 def load_campaign(name_or_path: str, *, samples: int | None = None, seed: int | None = None) -> Campaign:
@@ -236,10 +238,7 @@ def load_campaign(name_or_path: str, *, samples: int | None = None, seed: int | 
         CampaignError: No such campaign or file, not YAML, or not valid.
     """
     text, source = _read(name_or_path)
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CampaignError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    data = parse(text, source=source)
     if isinstance(data, dict):
         data = data | {key: value for key, value in (("samples", samples), ("seed", seed)) if value is not None}
     return campaign_from_mapping(data, source=source)
@@ -255,10 +254,16 @@ def _read(name_or_path: str) -> tuple[str, str]:
         raise CampaignError(
             f"there is no campaign {name_or_path!r}: {hint}give a YAML file or one of {', '.join(SHIPPED_CAMPAIGNS)}"
         )
-    try:
-        return path.read_text("utf-8"), str(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CampaignError(f"{path}: cannot be read as text: {error}") from None
+    return read_text(path), str(path)
+
+
+_MENDS = {
+    "too_short": "at least 1 item is wanted",
+    "tuple_type": "a list is wanted, such as [from, to] for a range or [side] for views",
+    "model_type": "a mapping is wanted (key: value, a line each)",
+    "model_attributes_type": "a mapping is wanted (key: value, a line each)",
+}
+"""Pydantic's kinds of fault whose own words speak of Python -> what to write."""
 
 
 def _explain(fault: Any) -> str:
@@ -269,12 +274,28 @@ def _explain(fault: Any) -> str:
         close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
         return f"unknown key {where!r}; {hint}"
+    if fault["type"] == "invalid_key":
+        return f"unknown key {where!r}; known keys: {', '.join(_fields_at(fault['loc'][:-1]))}"
+    if fault["type"] in ("missing", "too_long") and _is_range(fault["loc"]):
+        inner = ".".join(str(part) for part in fault["loc"][:-1]) if fault["type"] == "missing" else where
+        return f"{inner}: two numbers are wanted, [from, to]"
     if fault["type"] == "missing":
         return f"{where} is missing; add it to the file"
-    message = fault["msg"].removeprefix("Value error, ")
+    message = _MENDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
     value = fault.get("input")
     shown = "" if isinstance(value, dict) else f" (got {value!r})"
     return f"{where}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def _follows(fault: Any, faults: Sequence[Any]) -> bool:
+    """Whether a list counts as too short only because its items are faulty, of which other lines tell."""
+    loc = fault["loc"]
+    inside = (other["loc"] for other in faults if len(other["loc"]) > len(loc))
+    return fault["type"] == "too_short" and any(other[: len(loc)] == loc for other in inside)
+
+
+def _is_range(loc: tuple[int | str, ...]) -> bool:
+    return isinstance(loc[-1], int) or str(loc[-1]).endswith(("_m", "_s", "_years", "_index", "_noise", "severity"))
 
 
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:

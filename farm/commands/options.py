@@ -8,6 +8,8 @@ import typer
 
 from farm.errors import UserError
 
+MAX_PORT = 65535
+
 DatasetUri = Annotated[str, typer.Argument(help="A dataset: path, file:// or s3://bucket/prefix.")]
 """The dataset that a command is about: `uri: DatasetUri`."""
 
@@ -31,3 +33,20 @@ def words(text: str | None, option: str) -> tuple[str, ...] | None:
     if not words:
         raise UserError(f"{option} is empty; name at least one, or leave it out to take all")
     return words
+
+
+def cluster_address(text: str | None) -> str | None:
+    """An address of a Ray cluster that can be one; whether anybody answers there is seen later.
+
+    Raises:
+        UserError: It is none.
+    """
+    if text is None or text in ("auto", "local"):
+        return text
+    host, colon, port = text.removeprefix("ray://").rpartition(":")
+    wanted = "write auto, host:port or ray://host:10001"
+    if not colon or not host or "/" in host or any(letter.isspace() for letter in text):
+        raise UserError(f"--address {text!r} is no address of a Ray cluster; {wanted}")
+    if not (port.isdecimal() and 0 < int(port[:6]) <= MAX_PORT):
+        raise UserError(f"--address {text!r} has the port {port!r}, which must be 1 to {MAX_PORT}; {wanted}")
+    return text
