@@ -47,9 +47,9 @@ machine's delays where nothing must be taken to hang."""
 FULL_RATE = 0.05
 """Share of calls that find the disk full where no really full one can be had."""
 
-LEAVING_S = 120.0
-"""Within which nothing may be left of a driver that ended by itself. Ray's agents notice after some seconds that their
-raylet was killed, and on a busy machine after many."""
+LEAVING_S = 60.0
+"""Within which nothing may be left of a driver that ended by itself and whose Ray nobody had killed: two agents of Ray
+outlive a killed raylet or control store by some minutes."""
 
 HOUR_OFF = "clock: an hour off"
 
@@ -198,12 +198,14 @@ class _Game:
         self._book = folder / "strikes"
         self._rng = np.random.default_rng([plan.seed, plan.number, 1])
         self._put_once: dict[str, str] = {}
+        self._daemon_killed = False
 
     def play(self, leg: Leg) -> None:
         """One leg: start, strike, wait for the end."""
         if any(blow.target == "credentials" for blow in leg.blows) and isinstance(self.place, BucketPlace):
             self.place.passing_key()
         begun_before = self._begun()
+        self._daemon_killed = False
         drivers = [self._start(disturbed=True, skew_s=leg.skew_s) for _ in range(leg.drivers)]
         blows = list(leg.blows)
         deadline = time.monotonic() + LEG_TIMEOUT_S
@@ -221,6 +223,7 @@ class _Game:
 
     def settle(self) -> None:
         """Start the driver in peace, as a user would who comes back, until the campaign is complete."""
+        self._daemon_killed = False
         for _ in range(SETTLING_RUNS):
             driver = self._start(disturbed=False)
             try:
@@ -277,7 +280,7 @@ class _Game:
     def _finish(self, drivers: list[_Driver]) -> None:
         """Clear away what a leg left, and see that it ended with words and changed nothing that is put once."""
         for driver in drivers:
-            ended_itself = not driver.alive and driver.process.returncode >= 0
+            ended_itself = not driver.alive and driver.process.returncode >= 0 and not self._daemon_killed
             left = processes.end_session(driver.process.pid, patience_s=LEAVING_S if ended_itself else 0.0)
             if left and ended_itself:
                 self.outcome.wrong.append(f"a driver left {len(left)} processes behind: {left[:3]}")
@@ -305,6 +308,7 @@ class _Game:
             case "worker" | "raylet" | "gcs":
                 pids = processes.of_session(session, blow.target)
                 chosen = [pids[int(self._rng.integers(len(pids)))]] if pids else []
+                self._daemon_killed |= blow.target != "worker"
                 self._note(f"SIGKILL: {blow.target}", processes.kill(chosen))
             case "all workers":
                 self._note("SIGKILL: worker", processes.kill(processes.of_session(session, "worker")))
