@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from farm.commands.options import AsJson, EndpointUrl, words
-from farm.errors import UserError
+from farm.errors import StorageError, UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
 ASK_BYTES = 10 * 10**9
@@ -19,6 +19,8 @@ ASK_BYTES = 10 * 10**9
 
 INTERRUPTED = 130
 """Exit code of a program that was interrupted from the keyboard: 128 and the number of SIGINT."""
+
+_GO_ON = "what is at {uri} so far is whole, and the same command goes on from there"
 
 _UNITS = {"": 1, "b": 1} | {
     name + suffix: base**power
@@ -106,9 +108,11 @@ def pull(
             report = carry_out(
                 plan, jobs=jobs, progress=progress, say=lambda text: ERROR_CONSOLE.print(text, markup=False)
             )
+    except StorageError as error:
+        raise type(error)(f"{error} ({_GO_ON.format(uri=plan.target.uri)})") from None
     except KeyboardInterrupt:
         ERROR_CONSOLE.print(
-            f"interrupted; what is at {plan.target.uri} so far is whole. The same command goes on from there.",
+            f"interrupted; {_GO_ON.format(uri=plan.target.uri)}",
             markup=False,
             soft_wrap=True,
         )

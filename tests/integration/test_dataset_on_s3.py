@@ -8,14 +8,19 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import boto3
+import numpy as np
 import pytest
 
 from farm.dataset.create import open_or_create
 from farm.dataset.manifest import read_record
+from farm.dataset.pull import carry_out, plan_pull, pull
+from farm.dataset.pull_choice import Wish
+from farm.dataset.ranges import Economy
 from farm.dataset.reader import GaitDataset
 from farm.dataset.verify import verify
 from farm.dataset.writer import encode_shard
@@ -23,7 +28,7 @@ from farm.planning import plan_of
 from farm.storage import open_storage
 from tests.contracts.sources import ROOT
 from tests.datasets import make_dataset
-from tests.integration.ceph import ACCESS_KEY, SECRET_KEY
+from tests.integration.ceph import ACCESS_KEY, SECRET_KEY, CephServer
 from tests.integration.conftest import S3Root
 from tests.samples import make_campaign, make_samples_for
 from workers.write import commit_shard
@@ -106,6 +111,73 @@ def test_pulled_from_one_bucket_to_another(s3_root: S3Root) -> None:
     done = _gaitfarm("pull", s3_root.uri, target, "--views", "side", "--endpoint-url", s3_root.endpoint_url)
     assert done.returncode == 0, done.stderr
     assert verify(target, endpoint_url=s3_root.endpoint_url).sound
+
+
+def test_pulled_from_a_folder_to_s3_and_on_to_another_service(
+    s3_root: S3Root, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Folder -> Ceph -> another Ceph -> folder: the same gaits arrive."""
+    make_dataset(str(tmp_path / "walks"), CAMPAIGN)
+    other = CephServer(Path(tempfile.mkdtemp(prefix="gf-ceph-")))
+    try:
+        other.start()
+        client = boto3.client("s3", endpoint_url=other.endpoint_url, region_name="us-east-1")
+        client.create_bucket(Bucket="elsewhere")
+        client.close()
+        pull(str(tmp_path / "walks"), s3_root.uri, destination_endpoint_url=s3_root.endpoint_url)
+        done = _gaitfarm(
+            "pull", s3_root.uri, "s3://elsewhere/part", "--where", "sample_id in (1, 2, 5)", "--endpoint-url",
+            s3_root.endpoint_url, "--destination-endpoint-url", other.endpoint_url, "--json",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        _shows_no_secret(done)
+        assert json.loads(done.stdout)["n_gaits"] == 3
+        assert verify("s3://elsewhere/part", endpoint_url=other.endpoint_url).faults == ()
+        pull("s3://elsewhere/part", str(tmp_path / "back"), endpoint_url=other.endpoint_url)
+    finally:
+        other.stop()
+    first, last = GaitDataset(str(tmp_path / "walks")), GaitDataset(str(tmp_path / "back"))
+    assert [row["sample_id"] for row in last.index()] == [1, 2, 5]
+    for sample_id in (1, 2, 5):
+        for path, array in first.gait(sample_id).arrays.items():
+            np.testing.assert_array_equal(last.gait(sample_id)[path], array)
+        assert (first.frames(sample_id, "side") == last.frames(sample_id, "side")).all()
+
+
+def test_a_killed_pull_from_s3_to_s3_is_gone_on_with(s3_root: S3Root) -> None:
+    make_dataset(open_storage(s3_root.uri, endpoint_url=s3_root.endpoint_url), CAMPAIGN)
+    target = f"s3://{s3_root.bucket}/elsewhere"
+    storage = open_storage(target, endpoint_url=s3_root.endpoint_url)
+    command = [sys.executable, "-c", "from farm.cli import main; main()", "pull", s3_root.uri, target, "--count", "5",
+               "--jobs", "1", "--endpoint-url", s3_root.endpoint_url]  # fmt: skip
+    worker = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while not storage.list("shards/"):
+        assert worker.poll() is None
+        assert time.monotonic() < deadline
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    report = pull(
+        s3_root.uri, target, count=5, endpoint_url=s3_root.endpoint_url, destination_endpoint_url=s3_root.endpoint_url
+    )
+    assert report.n_gaits == 5
+    assert verify(storage).faults == ()
+
+
+def test_one_gait_is_read_from_s3_by_ranges(s3_root: S3Root, tmp_path: Path) -> None:
+    campaign = make_campaign(samples=32, gaits_per_shard=32, views=("side",), rgb="none", mask=False)
+    make_dataset(open_storage(s3_root.uri, endpoint_url=s3_root.endpoint_url), campaign, n_samples=(300,))
+    wish = Wish("sample_id = 17", fields=["body_pose", "keypoints_2d"])
+    plan = plan_pull(
+        s3_root.uri, str(tmp_path / "part"), wish, endpoint_url=s3_root.endpoint_url, economy=Economy(gap_bytes=4096)
+    )
+    report = carry_out(plan)
+    record = read_record(plan.source, "00000000")
+    whole = sum(item.bytes for item in record.objects if "/body_pose/c/" in item.path or "keypoints_2d/c/" in item.path)
+    beside = plan.source.size("commits/00000000.json") + plan.source.size(f"{record.group}/zarr.json")
+    assert report.read_bytes - beside < 1.2 * whole / 32 + 4 * 4096
+    assert report.read_bytes == pytest.approx(plan.estimate.cost.read_bytes, rel=0.1)
+    assert verify(str(tmp_path / "part")).faults == ()
 
 
 def test_tampering_on_the_server_is_found(s3_root: S3Root) -> None:
