@@ -10,15 +10,19 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+# How many faults `make soak` injects, by which schedule.
+FAULTS ?= 1000
+SEED ?= 1
 # What `pip install` gets for torch. For a GPU, or for PyTorch's own CPU wheels, see README.md, "Installing".
 TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint format install gl clean lock
+.PHONY: help demo test soak lint format install gl clean lock
 
 help:
 	@echo "make demo    set up, then generate -> verify -> report -> train into ./$(DEMO) (about 15 minutes the first time)"
 	@echo "make test    set up, then ruff, mypy and every test"
+	@echo "make soak    inject $(FAULTS) faults into campaigns on a real S3 server and in folders (half an hour; can be interrupted)"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make format  let ruff rewrite the layout"
 	@echo "make lock    write constraints.txt from what is installed in $(VENV)"
@@ -54,6 +58,11 @@ demo: install gl
 test: install lint
 	@tools/setup_system.sh gl tests || true  # what is missing then is named again by the tests that could not run
 	@$(BIN)/python -m pytest
+
+# Progress is in soak.json: the same command goes on. The last line is JSON; exit code 1 if a gait was lost, doubled or wrong.
+soak: install
+	@tools/setup_system.sh tests || true
+	@$(BIN)/python -m tests.faults.soak --faults $(FAULTS) --seed $(SEED) --progress soak.json
 
 lint: install
 	@$(BIN)/ruff check .
