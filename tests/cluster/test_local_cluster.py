@@ -30,7 +30,7 @@ from tests.cluster.local_cluster import LocalCluster, wait_for
 
 SAMPLES = 24
 SUBNET = f"127.{1 + os.getpid() % 200}.77"
-LIMIT_S = 240.0
+LIMIT_S = 400.0
 """For each thing that is waited for; far more than it takes, since the machine may be busy."""
 
 CAMPAIGN = {
@@ -39,7 +39,7 @@ CAMPAIGN = {
     "gaits_per_shard": 4,
     "engine": "twin",
     "simulation": {"duration_s": 10},
-    "pictures": {"views": ["side"], "image_size": [64, 64], "frame_rate_hz": 20},
+    "pictures": {"views": ["side"], "image_size": [32, 32], "frame_rate_hz": 10},
 }
 
 
@@ -72,7 +72,7 @@ def happened(log: Path, event: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3000)
 def test_a_campaign_survives_its_machines(cluster: LocalCluster, imds: Imds, tmp_path: Path) -> None:
     campaign, data, log = tmp_path / "campaign.yaml", tmp_path / "data", tmp_path / "events.jsonl"
     campaign.write_text(yaml.safe_dump(CAMPAIGN), "utf-8")
@@ -119,7 +119,7 @@ def test_a_campaign_survives_its_machines(cluster: LocalCluster, imds: Imds, tmp
     ended = wait_for(
         "the job ends",
         lambda: (now := status()) in ("SUCCEEDED", "FAILED", "STOPPED") and now,
-        limit_s=LIMIT_S,
+        limit_s=900.0,
         tell=told,
     )
     assert ended == "SUCCEEDED", told()
