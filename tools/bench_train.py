@@ -26,7 +26,7 @@ def bench(uri: str, *, steps: int, batch_size: int, width: int, device: str, thr
     """Seconds of reading, of making batches alone, of steps alone, and of both together."""
     begun = time.perf_counter()
     source = DatasetSource(uri)
-    parts = split(source.shards, 1)
+    parts = split(source.sample_ids, 1)
     shards = {shard: source.load(shard) for shard in sorted({shard for shard, _ in parts.parts["train"]})}
     read_s = time.perf_counter() - begun
     n_gaits = sum(len(clips) for clips in shards.values())

@@ -10,48 +10,59 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farm.dataset.order import LANES, WINDOW
+from farm.dataset.split import Split
 from farm.errors import FormatError
 from tests.test_workers.test_train_variation import clip
 from workers.train.clips import GaitClip
-from workers.train.stream import GaitStream, ShardCache, epoch_places, split
+from workers.train.stream import MIN_GAITS_TO_DIVIDE, GaitStream, ShardCache, epoch_places, split
 
 
 class Memory:
     """A source that counts how often each shard is fetched."""
 
-    def __init__(self, shards: Mapping[str, int]) -> None:
-        self._shards = dict(shards)
+    def __init__(self, sample_ids: Mapping[str, Sequence[int]]) -> None:
+        self._ids = dict(sample_ids)
         self.loads: Counter[str] = Counter()
 
     @property
-    def shards(self) -> Mapping[str, int]:
-        return self._shards
+    def sample_ids(self) -> Mapping[str, Sequence[int]]:
+        return self._ids
 
     def load(self, shard_id: str) -> Sequence[GaitClip | None]:
         self.loads[shard_id] += 1
-        return [clip() if i % 2 else clip(0.9) for i in range(self._shards[shard_id])]
+        return [clip() if i % 2 else clip(0.9) for i in range(len(self._ids[shard_id]))]
 
 
-def shards(n: int, each: int = 4) -> dict[str, int]:
-    return {f"{i:06d}": each for i in range(n)}
+def shards(n: int, each: int = 4) -> dict[str, Sequence[int]]:
+    return {f"{i:06d}": range(i * each, (i + 1) * each) for i in range(n)}
+
+
+def places_of(sample_ids: Mapping[str, Sequence[int]]) -> list[tuple[str, int]]:
+    return [(shard, i) for shard, ids in sample_ids.items() for i in range(len(ids))]
 
 
 @given(n=st.integers(1, 60), each=st.integers(1, 9), seed=st.integers(0, 2**40))
 @settings(max_examples=60, deadline=None)
-def test_every_gait_has_one_part_and_no_part_is_empty(n: int, each: int, seed: int) -> None:
+def test_every_gait_has_one_part(n: int, each: int, seed: int) -> None:
     if n * each < 3:
         return
     parts = split(shards(n, each), seed)
     everything = [place for its in parts.parts.values() for place in its]
-    assert sorted(everything) == [(shard, i) for shard, count in shards(n, each).items() for i in range(count)]
+    assert sorted(everything) == places_of(shards(n, each))
+    if n * each < MIN_GAITS_TO_DIVIDE:
+        assert all(parts.parts.values())
+
+
+def test_parts_are_those_of_every_reader() -> None:
+    """What `gaitfarm pull --split test` takes with the same seed is what training holds out."""
+    parts = split(shards(60), 3)
     assert all(parts.parts.values())
-    if parts.unit == "shard":
-        of = {part: {shard for shard, _ in its} for part, its in parts.parts.items()}
-        assert not of["train"] & of["test"]
-        assert not of["train"] & of["validation"]
+    for part, its in parts.parts.items():
+        assert all(Split(seed=3).part_of(shards(60)[shard][i]) == part for shard, i in its)
 
 
-def test_a_growing_dataset_keeps_its_held_out_shards() -> None:
+def test_a_growing_dataset_keeps_its_held_out_gaits() -> None:
     small, large = split(shards(60), 3), split(shards(90), 3)
     assert set(small.parts["test"]) <= set(large.parts["test"])
     assert set(small.parts["train"]) <= set(large.parts["train"])
@@ -61,9 +72,8 @@ def test_other_seeds_hold_out_others() -> None:
     assert split(shards(60), 3).parts["test"] != split(shards(60), 4).parts["test"]
 
 
-def test_a_small_dataset_is_split_by_gait_and_says_so() -> None:
+def test_a_small_dataset_has_every_part_and_says_what_it_is_worth() -> None:
     parts = split(shards(4), 1)
-    assert parts.unit == "gait"
     assert len(parts.parts["test"]) == 3
     assert len(parts.parts["validation"]) == 2
     assert "only 3 of 16 gaits are held out" in parts.warning
@@ -73,44 +83,53 @@ def test_a_small_dataset_is_split_by_gait_and_says_so() -> None:
 
 def test_two_gaits_cannot_be_split() -> None:
     with pytest.raises(FormatError, match="holds 2 accepted gaits; training needs 3"):
-        split({"000000": 2}, 1)
+        split({"000000": (4, 9)}, 1)
 
 
 def test_the_order_is_pinned() -> None:
     """Another order under the same seed would change every published result."""
-    places = [(shard, i) for shard, n in shards(3, 2).items() for i in range(n)]
+    places = places_of(shards(3, 2))
     order = epoch_places(places, seed=7, epoch=0, rank=0, world=1, n=6)
     assert sorted(order) == sorted(places)
     assert [f"{int(shard)}.{i}" for shard, i in order] == PINNED
 
 
-PINNED = ["0.1", "1.1", "2.0", "2.1", "0.0", "1.0"]
+PINNED = ["1.0", "0.0", "0.1", "1.1", "2.0", "2.1"]
 
 
 def test_epochs_differ_and_each_sees_every_gait() -> None:
-    places = [(shard, i) for shard, n in shards(6, 5).items() for i in range(n)]
+    places = places_of(shards(6, 5))
     orders = [epoch_places(places, seed=1, epoch=e, rank=0, world=1, n=30) for e in range(3)]
     assert all(sorted(order) == sorted(places) for order in orders)
     assert orders[0] != orders[1] != orders[2]
 
 
-@pytest.mark.parametrize(("n_shards", "world"), [(8, 3), (2, 4), (5, 5)])
+@pytest.mark.parametrize(("n_shards", "world"), [(8, 3), (2, 4), (5, 5), (16, 4), (40, 8)])
 def test_ranks_share_the_gaits_and_are_equally_long(n_shards: int, world: int) -> None:
-    places = [(shard, i) for shard, n in shards(n_shards, 6).items() for i in range(n)]
+    places = places_of(shards(n_shards, 6))
     n = 6 * n_shards // world
     ranks = [epoch_places(places, seed=1, epoch=0, rank=r, world=world, n=n) for r in range(world)]
     assert {len(rank) for rank in ranks} == {n}
     for a in range(world):
         for b in range(a):
             assert not set(ranks[a]) & set(ranks[b])
-    if n_shards >= world:
+    if LANES % world == 0 and n_shards >= LANES * WINDOW:
         fetched = [{shard for shard, _ in rank} for rank in ranks]
-        assert sum(len(f) for f in fetched) <= n_shards
+        assert sum(len(f) for f in fetched) <= n_shards + LANES - 1  # on the border of two lanes, twice
+
+
+def test_an_epoch_longer_than_the_dataset_sees_each_gait_equally_often() -> None:
+    """Four steps of 2 ranks with 3 gaits each over 8 gaits: each gait three times; then the next epoch goes on."""
+    places = places_of(shards(2, 4))
+    ranks = [epoch_places(places, seed=1, epoch=0, rank=r, world=2, n=12, batch_size=3) for r in range(2)]
+    assert set(Counter(ranks[0] + ranks[1]).values()) == {3}
+    half = [epoch_places(places, seed=1, epoch=e, rank=0, world=1, n=4) for e in (0, 1)]
+    assert sorted(half[0] + half[1]) == places
 
 
 def stream(source: Memory, **changes: int) -> GaitStream:
     arguments = {"seed": 5, "batch_size": 4, "steps_per_epoch": 6, "threads": 1} | changes
-    places = [(shard, i) for shard, n in source.shards.items() for i in range(n)]
+    places = places_of(source.sample_ids)
     return GaitStream(source, places, **arguments)  # type: ignore[arg-type]
 
 
@@ -145,7 +164,7 @@ def test_each_shard_is_fetched_once() -> None:
     s = stream(source, threads=4)
     for _ in range(3):
         list(s)
-    assert source.loads == dict.fromkeys(source.shards, 1)
+    assert source.loads == dict.fromkeys(source.sample_ids, 1)
 
 
 def test_the_cache_drops_the_oldest_shard_and_fetches_it_anew() -> None:

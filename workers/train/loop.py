@@ -30,6 +30,7 @@ from ray.train.torch import TorchTrainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from farm.dataset.split import Part
 from farm.errors import StorageError, UserError
 from workers.train.clips import GaitClip
 from workers.train.estimator import CHECKPOINT_NAME, load
@@ -37,7 +38,7 @@ from workers.train.evaluate import MAX_TEST_GAITS, Score, score_table, scores, w
 from workers.train.fit import TrainSettings
 from workers.train.rank import PROGRESS_EVERY_S, Order, train_rank
 from workers.train.source import DatasetSource
-from workers.train.stream import Part, Split, split
+from workers.train.stream import Split, split
 
 RUN_NAME = "run"
 RECORD_NAME = "run.json"
@@ -62,7 +63,7 @@ class TrainSummary:
         checkpoint: The estimator's file.
         scores: On held-out gaits, by parameter and view.
         n_train, n_validation, n_test: Gaits of each part.
-        split_unit: "shard" or "gait".
+        split_unit: What is held out: "gait".
         warning: What is wrong with the split, or "".
         epochs, steps: Done in all, earlier runs included.
         seconds: Of training.
@@ -147,7 +148,7 @@ def train(
     uri = _absolute(uri)
     out = Path(out).resolve()
     source = DatasetSource(uri, endpoint_url=endpoint_url)
-    parts = split(source.shards, seed)
+    parts = split(source.sample_ids, seed)
     n_train = len(parts.parts["train"])
     settings = TrainSettings(
         seed=seed,

@@ -61,7 +61,7 @@ def train_rank(config: dict[str, Any]) -> None:
     rank, world = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(max(1, order.threads))
     source = DatasetSource(order.uri, endpoint_url=order.endpoint_url)
-    parts = split(source.shards, settings.seed)
+    parts = split(source.sample_ids, settings.seed)
     fitter = Fitter(
         settings, device=get_device(), wrap=prepare_model if world > 1 else lambda module: module, rank=rank
     )

@@ -41,14 +41,15 @@ class DatasetSource:
         )  # fmt: skip
         width, height = manifest.campaign["pictures"]["image_size"]
         self._image_size = (float(width), float(height))
-        shards: dict[str, int] = {}
-        for row in self._dataset.index(columns=["sample_id", "shard_id"]):
-            shards[row["shard_id"]] = shards.get(row["shard_id"], 0) + 1
-        self._shards = dict(sorted(shards.items()))
+        places = self._dataset.places()
+        ids: dict[str, list[int]] = {shard_id: [] for shard_id, _ in places.shards}
+        for shard, sample_id in zip(places.shard, places.sample_id, strict=True):
+            ids[places.shards[shard][0]].append(int(sample_id))
+        self._sample_ids = ids
 
     @property
-    def shards(self) -> Mapping[str, int]:
-        return self._shards
+    def sample_ids(self) -> Mapping[str, Sequence[int]]:
+        return self._sample_ids
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """Batches from a dataset's shards, wherever they lie: split, order and augmentation are pure functions of a seed.
 
+Which gait is for what says `farm.dataset.split`, which comes when `farm.dataset.order`, as
+for every reader of a dataset: gaits that `gaitfarm pull --split test` takes with the same
+seed are those that training never saw (of datasets with hundreds of gaits, see `split`).
 A shard is fetched whole (one object per array), once, and kept in memory up to
 a limit; batches are made ahead of time by threads. Batch b of rank r in epoch e
 is determined by (seed, e, b, r) and by nothing else: neither by the number of
@@ -8,37 +11,37 @@ threads nor by what was interrupted before, so training resumes exactly.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch.utils.data import IterableDataset
 
+from farm.dataset.order import order
+from farm.dataset.split import PARTS, Part, place_of
+from farm.dataset.split import Split as Division
 from farm.errors import FormatError
 from farm.seeds import Stream, generator
 from workers.train.clips import Batch, GaitClip, batch_rand
 from workers.train.keypoints import RATE_HZ
 
-Part = Literal["train", "validation", "test"]
 Place = tuple[str, int]
 """A gait: its shard, and its position in the shard."""
 
-TEST_SHARE, VALIDATION_SHARE = 0.10, 0.10
+TEST_SHARE = Division().test
 SMALL_TEST_SHARE, SMALL_VALIDATION_SHARE = 0.20, 0.12
-"""Of a dataset with too few shards to hold whole ones out."""
+"""Of a dataset with too few gaits to leave the parts' sizes to chance."""
 
-MIN_SHARDS_TO_SPLIT = 10
+MIN_GAITS_TO_DIVIDE = 100
+"""From here on the shares of `farm.dataset.split` hold: 10 gaits to test and 10 to validate, give or take 3."""
+
 MEANINGFUL_TEST_GAITS = 30
 """Below this a correlation of 0.5 is not told from chance with any power (Fisher z: SE 0.19 at n = 30)."""
-
-SHARDS_TOGETHER = 4
-"""Gaits are shuffled across this many shards at a time, so that few shards are held at once."""
 
 CLIP_S = (2.0, 6.0)
 """Lengths of the training cuts; all cuts of a batch are equally long."""
@@ -52,8 +55,8 @@ class ClipSource(Protocol):
     """Where gaits come from: a dataset's URI, or memory."""
 
     @property
-    def shards(self) -> Mapping[str, int]:
-        """Number of accepted gaits in each shard."""
+    def sample_ids(self) -> Mapping[str, Sequence[int]]:
+        """Ids of the accepted gaits of each shard, in their order."""
 
     def load(self, shard_id: str) -> Sequence[GaitClip | None]:
         """Every gait of a shard, in order; None where it cannot be learned from."""
@@ -61,10 +64,10 @@ class ClipSource(Protocol):
 
 @dataclass(frozen=True)
 class Split:
-    """Which gaits are for what; by shard, or by gait where there are too few shards.
+    """Which gaits are for what.
 
     Attributes:
-        unit: "shard" or "gait".
+        unit: What is held out: "gait".
         parts: Gaits of each part, in the order of the dataset.
         warning: What to tell the user about it, or "".
     """
@@ -74,41 +77,32 @@ class Split:
     warning: str = ""
 
 
-def _position(seed: int, name: str) -> float:
-    """A number in [0, 1) that depends on (seed, name) alone, so that a growing dataset keeps its held-out shards."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "big") / 2**64
+def split(sample_ids: Mapping[str, Sequence[int]], seed: int) -> Split:
+    """Hold gaits out for validation and test, as `farm.dataset.split` divides with this seed.
 
-
-def split(shards: Mapping[str, int], seed: int) -> Split:
-    """Hold shards out for validation and test; of small datasets, hold gaits out.
-
-    Every gait is a person of its own, so gaits of one shard share nothing but
-    the file: a split by gait leaks nothing either. Whole shards are held out
-    where there are enough of them because then no part reads another's bytes.
+    Every gait is a person of its own, so gaits of one shard share nothing but the
+    file, and no part can leak into another. In a small dataset the same positions are
+    ranked rather than compared with the shares: of a dozen, chance alone may hold out
+    one or six.
 
     Raises:
         FormatError: Fewer than three gaits.
     """
-    total = sum(shards.values())
+    places = [(shard, i) for shard, ids in sample_ids.items() for i in range(len(ids))]
+    numbers = [int(sample_id) for ids in sample_ids.values() for sample_id in ids]
+    total = len(places)
     if total < 3:
         raise FormatError(
             f"the dataset holds {total} accepted gaits; training needs 3 at the very least "
             "(one each to train, to validate and to test): generate more samples"
         )
-    filled = [shard for shard, n in shards.items() if n > 0]
-    by_shard = len(filled) >= MIN_SHARDS_TO_SPLIT
-    units: list[tuple[Place, ...]]
-    if by_shard:
-        units = [tuple((shard, i) for i in range(shards[shard])) for shard in filled]
-        names = list(filled)
+    if total >= MIN_GAITS_TO_DIVIDE:
+        division = Division(seed=seed)
+        parts = [division.part_of(number) for number in numbers]
     else:
-        units = [((shard, i),) for shard in filled for i in range(shards[shard])]
-        names = [f"{shard}/{i}" for shard in filled for i in range(shards[shard])]
-    at = [_position(seed, name) for name in names]
-    parts = _by_position(at) if by_shard else _by_rank(at)
+        parts = _by_rank([place_of(seed, number) for number in numbers])
     members: dict[Part, tuple[Place, ...]] = {
-        part: tuple(place for unit, its in zip(units, parts, strict=True) if its == part for place in unit)
-        for part in ("train", "validation", "test")
+        part: tuple(place for place, its in zip(places, parts, strict=True) if its == part) for part in PARTS
     }
     n_test = len(members["test"])
     warning = ""
@@ -117,61 +111,44 @@ def split(shards: Mapping[str, int], seed: int) -> Split:
             f"only {n_test} of {total} gaits are held out for the test: too few for a meaningful correlation "
             f"(that takes {MEANINGFUL_TEST_GAITS}, a dataset of about {int(MEANINGFUL_TEST_GAITS / TEST_SHARE)})"
         )
-        if not by_shard:
-            warning += f"; with {len(filled)} shards, single gaits are held out instead of whole shards"
-    return Split("shard" if by_shard else "gait", members, warning)
-
-
-def _by_position(at: Sequence[float]) -> list[Part]:
-    """A part for each unit by its position alone; the outermost units fill a part that chance left empty."""
-    parts: list[Part] = [
-        "test" if u < TEST_SHARE else "validation" if u < TEST_SHARE + VALIDATION_SHARE else "train" for u in at
-    ]
-    order = np.argsort(at, kind="stable")
-    wanted: tuple[tuple[int, Part], ...] = ((0, "test"), (1, "validation"), (-1, "train"))
-    for place, part in wanted:
-        if part not in parts:
-            parts[order[place]] = part
-    return parts
+    return Split("gait", members, warning)
 
 
 def _by_rank(at: Sequence[float]) -> list[Part]:
-    """A part for each unit by the rank of its position: of a dozen, chance alone may hold out one or six."""
+    """A part for each gait by the rank of its position, so that none is empty."""
     n_test = max(1, round(SMALL_TEST_SHARE * len(at)))
     n_validation = max(1, round(SMALL_VALIDATION_SHARE * len(at)))
     parts: list[Part] = ["train"] * len(at)
-    for rank, unit in enumerate(np.argsort(at, kind="stable")):
+    for rank, gait in enumerate(np.argsort(at, kind="stable")):
         if rank < n_test + n_validation:
-            parts[unit] = "test" if rank < n_test else "validation"
+            parts[gait] = "test" if rank < n_test else "validation"
     return parts
 
 
-def epoch_places(places: Sequence[Place], *, seed: int, epoch: int, rank: int, world: int, n: int) -> list[Place]:
+def epoch_places(
+    places: Sequence[Place], *, seed: int, epoch: int, rank: int, world: int, n: int, batch_size: int = 1
+) -> list[Place]:
     """The `n` gaits that a rank sees in an epoch, in order.
 
-    Ranks take shards in turn (so that each fetches only its own), or gaits in
-    turn where there are fewer shards than ranks. A rank that runs out starts
-    over in another order, so that all ranks make equally many steps.
+    All ranks together go through the gaits again and again, each time in the order of
+    another epoch of `farm.dataset.order`; an epoch of training is the next `n * world`
+    of them, however many that are. Of each step every rank takes the gaits of its own
+    lanes, so that ranks fetch different shards as long as there are lanes enough.
     """
-    rng = generator(seed, Stream.SPLIT, epoch)
     by_shard: dict[str, list[Place]] = {}
     for place in places:
         by_shard.setdefault(place[0], []).append(place)
-    shards = [list(by_shard)[i] for i in rng.permutation(len(by_shard))]
-    if len(shards) >= world:
-        mine = [by_shard[shard] for shard in shards[rank::world]]
-    else:
-        own = set(list(places)[rank::world] or places)
-        mine = [[place for place in by_shard[shard] if place in own] for shard in shards]
-    order: list[Place] = []
-    turn = 0
-    while len(order) < n:
-        turns = generator(seed, Stream.SPLIT, ((epoch + 1) * MAX_RANKS + rank) * MAX_STEPS + turn)
-        for first in range(0, len(mine), SHARDS_TOGETHER):
-            together = [place for shard in mine[first : first + SHARDS_TOGETHER] for place in shard]
-            order += [together[i] for i in turns.permutation(len(together))]
-        turn += 1
-    return order[:n]
+    as_they_lie = [place for its in by_shard.values() for place in its]
+    counts = [len(its) for its in by_shard.values()]
+    first = order(counts, seed=seed, epoch=0)
+    steps = epoch * n * world + np.arange(n * world).reshape(-1, world * batch_size)
+    by_lane = np.argsort(first.lane_of(steps % len(first)), axis=1, kind="stable")
+    mine = np.take_along_axis(steps, by_lane, axis=1)[:, rank * batch_size : (rank + 1) * batch_size].ravel()
+    found = np.empty(len(mine), dtype=np.int64)
+    for turn in np.unique(mine // len(first)):
+        of_it = mine // len(first) == turn
+        found[of_it] = order(counts, seed=seed, epoch=int(turn)).take(mine[of_it] % len(first))
+    return [as_they_lie[number] for number in found]
 
 
 class ShardCache:
@@ -265,16 +242,16 @@ class GaitStream(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch
-        order = epoch_places(
+        places = epoch_places(
             self._places, seed=self._seed, epoch=epoch, rank=self._rank, world=self._world,
-            n=self.steps_per_epoch * self._batch_size,
+            n=self.steps_per_epoch * self._batch_size, batch_size=self._batch_size,
         )  # fmt: skip
         waiting: deque[Future[Batch]] = deque()
         todo = iter(range(self.step, self.steps_per_epoch))
         with ThreadPoolExecutor(self._threads, thread_name_prefix="batches") as pool:
             try:
                 for step in todo:
-                    waiting.append(pool.submit(self.batch, order, epoch, step))
+                    waiting.append(pool.submit(self.batch, places, epoch, step))
                     if len(waiting) > 2 * self._threads:
                         yield self._handed_out(waiting.popleft().result())
                 while waiting:
@@ -288,10 +265,10 @@ class GaitStream(IterableDataset[Batch]):
         self.step += 1
         return batch
 
-    def batch(self, order: Sequence[Place], epoch: int, step: int) -> Batch:
+    def batch(self, places: Sequence[Place], epoch: int, step: int) -> Batch:
         """Batch `step` of `epoch`: the same whoever asks, and whenever."""
         rng = generator(self._seed, Stream.AUGMENTATION, (epoch * MAX_STEPS + step) * MAX_RANKS + self._rank)
-        chosen = order[step * self._batch_size : (step + 1) * self._batch_size]
+        chosen = places[step * self._batch_size : (step + 1) * self._batch_size]
         clips = [clip for place in chosen if (clip := self._cache.clip(place)) is not None]
         if not clips:
             raise FormatError(
