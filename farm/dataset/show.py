@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,7 +70,7 @@ def show_info(summary: dict[str, Any], console: Console) -> None:
         ("software", ", ".join(f"{name} {version}" for name, version in _versions(summary["software"]))),
     ]
     if summary["selection"]:
-        rows.insert(1, ("part of", f"{summary['selection']['dataset_id']}, where {summary['selection']['where']!r}"))
+        rows.insert(1, ("part of", _part(summary["selection"])))
     for name, value in rows:
         table.add_row(Text(name, style="bold"), Text(str(value)))
     console.print(table)
@@ -113,6 +113,17 @@ def show_pull(report: PullReport, console: Console) -> None:
     before = f" ({report.n_shards_before} were there before)" if report.n_shards_before else ""
     counts = f"{report.n_gaits} gaits in {report.n_shards} shards{before}, {decimal(report.n_bytes)}"
     console.print(Text.assemble(("pulled ", "bold green"), f"{counts}, to {report.uri}"), soft_wrap=True)
+
+
+def _part(selection: Mapping[str, Any]) -> str:
+    """Which gaits of which dataset were pulled."""
+    words = [str(selection["dataset_id"])]
+    words += [f"where {selection['where']!r}"] if selection["where"] is not None else []
+    if selection.get("split") is not None:
+        shares = "/".join(f"{share:g}" for share in selection["split_shares"])
+        words.append(f"{selection['split']} of {shares} by seed {selection['split_seed']}")
+    words += [f"{selection['count']} by seed {selection['seed']}"] if selection.get("count") is not None else []
+    return ", ".join(words) if len(words) > 1 else f"{words[0]}, every gait"
 
 
 def _counts(counts: dict[str, int]) -> str:

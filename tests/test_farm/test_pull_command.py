@@ -108,6 +108,14 @@ def test_a_large_pull_asks_at_a_terminal(
     assert (tmp_path / "part" / "dataset.json").exists() == (code == 0)
 
 
+def test_info_says_which_part_of_what_it_is(walks: Path, tmp_path: Path) -> None:
+    options = ["--count", "2", "--seed", "5", "--split", "train", "--split-seed", "3", "--fields", "labels"]
+    assert _run(walks, tmp_path / "part", "--where", "sample_id < 6", *options).exit_code == 0
+    result = CliRunner().invoke(app, ["info", str(tmp_path / "part")], env={"COLUMNS": "300", "NO_COLOR": "1"})
+    said = " ".join(result.stdout.split())
+    assert "where 'sample_id < 6', train of 0.8/0.1/0.1 by seed 3, 2 by seed 5" in said
+
+
 def test_storage_that_fails_midway_says_how_to_go_on(
     walks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
