@@ -34,6 +34,7 @@ def _assert_sound(outcome: Outcome, outcomes: list[Outcome], *struck: str) -> No
 
 
 @pytest.mark.s3
+@pytest.mark.usefixtures("s3_environment")
 def test_a_bucket_behind_a_failing_network_with_two_drivers_and_kills(
     ceph: CephServer, reference: ReferenceOf, outcomes: list[Outcome]
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_bucket_behind_a_failing_network_with_two_drivers_and_kills(
 
 
 @pytest.mark.s3
+@pytest.mark.usefixtures("s3_environment")
 def test_clocks_that_are_off_and_credentials_that_expire_midway(
     ceph: CephServer, reference: ReferenceOf, outcomes: list[Outcome]
 ) -> None:
