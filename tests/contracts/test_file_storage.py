@@ -189,6 +189,30 @@ def test_what_the_kernel_says_is_translated(
     assert str(tmp_path) in str(caught.value)
 
 
+def test_a_record_that_failed_before_its_folder_was_flushed_is_flushed_by_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link stands and the disk failed after it: reported as failed, and our own success when it is repeated."""
+    storage = FileStorage(tmp_path)
+    fsync, flushed = os.fsync, []
+
+    def fails_on_folders(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fails_on_folders)
+    with pytest.raises(StorageError, match="input/output error"):
+        storage.put_once("a", b"mine")
+    assert storage.get("a") == b"mine"
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    storage.put_once("a", b"mine")
+    assert str(tmp_path) in flushed
+    with pytest.raises(AlreadyExistsError):
+        storage.put_once("a", b"theirs")
+    assert list(storage.unfinished()) == []
+
+
 def test_no_hard_links_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
