@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import ray
 import yaml
 from jsonschema import ValidationError  # type: ignore[import-untyped]
 from ray.autoscaler._private.util import prepare_config, validate_config
+
+from workers.meters import METRICS
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = yaml.safe_load((ROOT / "cluster.yaml").read_text("utf-8"))
@@ -103,3 +106,25 @@ def test_documentation_and_cluster_agree() -> None:
     assert "--on role=sim" in text
     assert "ray up -y cluster.yaml" in text
     assert ray.__version__ in (ROOT / "pyproject.toml").read_text("utf-8")
+    links = re.findall(r"\]\((\.\./[^)#]+)\)", text)
+    assert links
+    assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
+    ports = re.findall(r"127\.0\.0\.1:(\d+)", text)
+    local = (ROOT / "deploy" / "local" / "cluster.yaml").read_text("utf-8")
+    assert [port for port in ports if port != "8265" and f"--dashboard-port={port}" not in local] == []
+
+
+def test_documentation_names_every_metric_and_the_log_s_fields() -> None:
+    text = (ROOT / "docs" / "cluster.md").read_text("utf-8")
+    for name, metric in METRICS.items():
+        assert f"`ray_{name}{'_total' if metric.kind == 'counter' else ''}`" in text
+    assert {tag for metric in METRICS.values() for tag in metric.tags} == {
+        "outcome",
+        "reason",
+        "stage",
+        "cause",
+        "state",
+    }
+    example = re.search(r"```json\n(\{\"time\".*?)```", text, flags=re.DOTALL)
+    assert example
+    assert {"time", "level", "event", "sample_id", "shard_id", "attempt", "worker"} <= set(json.loads(example[1]))
