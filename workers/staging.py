@@ -50,6 +50,7 @@ from farm.planning import ShardPlan
 from farm.sampling.draw import gait_parameters_rand
 from farm.storage import Storage
 from workers.ledger import MakeSample, Survey, WriteShard
+from workers.staged_archive import check_archive, check_picture
 from workers.summary import reason_code
 from workers.write import commit_shard
 
@@ -237,6 +238,7 @@ def from_bytes(data: bytes) -> tuple[PackedGait | RejectedGait, dict[str, float]
         FormatError: The bytes are damaged.
     """
     try:
+        check_archive(data)
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays.pop(HEADER).tobytes())
@@ -246,6 +248,8 @@ def from_bytes(data: bytes) -> tuple[PackedGait | RejectedGait, dict[str, float]
             path: PackedPicture(tuple(of["shape"]), of["dtype"], arrays[path].tobytes())
             for path, of in header["pictures"].items()
         }
+        for picture in pictures.values():
+            check_picture(picture)
         files = {path: arrays[path].tobytes() for path in header["files"]}
         gait = PackedGait(
             sample_id=header["sample_id"],
@@ -255,7 +259,8 @@ def from_bytes(data: bytes) -> tuple[PackedGait | RejectedGait, dict[str, float]
             array_attributes=header["array_attributes"],
             psnr_db=header["psnr_db"],
         )
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, EOFError, RecursionError,
+            zipfile.BadZipFile) as error:  # fmt: skip
         raise FormatError(f"a staged gait is damaged: {error}") from None
     return gait, header["seconds"]
 
