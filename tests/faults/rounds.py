@@ -374,7 +374,8 @@ class _Game:
 
     def _verify_faults(self, found: Findings) -> list[str]:
         """What `gaitfarm verify` says, in a process of its own; it must say what the checker says."""
-        command = [*GAITFARM, "verify", self.place.uri, "--json"]
+        command = [*GAITFARM, "verify", "--deep", self.place.uri, "--json", "--workers=1"]
+        command.append(f"--state={self._folder / 'verified'}")
         if self.place.direct_endpoint_url:
             command += ["--endpoint-url", self.place.direct_endpoint_url]
         done = subprocess.run(
