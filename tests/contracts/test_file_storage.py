@@ -197,7 +197,7 @@ def test_a_record_that_failed_before_its_folder_was_flushed_is_flushed_by_the_ne
     fsync, flushed = os.fsync, []
 
     def fails_on_folders(descriptor: int) -> None:
-        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         fsync(descriptor)
 
@@ -205,9 +205,9 @@ def test_a_record_that_failed_before_its_folder_was_flushed_is_flushed_by_the_ne
     with pytest.raises(StorageError, match="input/output error"):
         storage.put_once("a", b"mine")
     assert storage.get("a") == b"mine"
-    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
     storage.put_once("a", b"mine")
-    assert str(tmp_path) in flushed
+    assert tmp_path in flushed
     with pytest.raises(AlreadyExistsError):
         storage.put_once("a", b"theirs")
     assert list(storage.unfinished()) == []
