@@ -23,7 +23,7 @@ import farm
 from farm.dataset.catalogue import compact, load_index
 from farm.dataset.claim import writing
 from farm.dataset.commit import commit
-from farm.dataset.create import now_utc
+from farm.dataset.create import must_be_free, now_utc
 from farm.dataset.manifest import (
     DATASET_KEY,
     DatasetManifest,
@@ -172,6 +172,8 @@ def plan_pull(
     theirs = find_manifest(target)
     if theirs is not None:
         _check_same(target, theirs, selection)
+    else:
+        must_be_free(target)
     before = _before(target, counted=wish.count is not None) if theirs is not None else {}
     choice = chosen_gaits(load_index(origin), wish, before, origin.uri)
     return PullPlan(
@@ -276,9 +278,14 @@ class _Pull:
     def _one(self, shard_id: str, requests: ThreadPoolExecutor) -> None:
         plan = self.plan
         record = read_record(cast(Storage, self.meter), shard_id)  # of a storage it needs only what a meter has
-        if record.attempt_id != plan.choice.attempts[shard_id]:
+        if record.attempt_id != plan.choice.attempts.get(shard_id):
             raise FormatError(f"{plan.source.uri}: shard {shard_id} was made again since the pull began; run it again")
         chosen = plan.choice.positions[shard_id]
+        if chosen is not None and not (chosen[0] >= 0 and chosen[-1] < record.n_accepted):
+            raise FormatError(
+                f"{plan.source.uri}: the catalogue names gait {chosen[-1]} of shard {shard_id}, which has "
+                f"{record.n_accepted}; it is damaged: remove catalogue/ and run `gaitfarm compact`"
+            )
         positions = range(record.n_accepted) if chosen is None else chosen
         with self.room.of(COPIES * cost_of(record, positions, plan.paths, plan.economy).read_bytes):
             reader = (

@@ -153,9 +153,9 @@ def chosen_gaits(table: IndexTable, wish: Wish, before: Mapping[str, int], uri: 
     if wish.count is not None:
         left_over = max(0, wish.count - sum(before.values()))
         new = iter(heapq.nsmallest(left_over, new, key=lambda place: rank(wish.seed, place[0])))
-    positions: dict[str, array[int]] = {}
+    positions: dict[str, array[int]] = {}  # small, as a million gaits may be chosen
     for _, shard_id, position in new:
-        positions.setdefault(shard_id, array("I")).append(position)
+        positions.setdefault(shard_id, array("q")).append(position)
     if not positions and not before:
         raise UserError(f"{uri}: no gait fulfils {wish}; nothing was pulled")
     chosen = {shard_id: sorted(positions[shard_id]) for shard_id in sorted(positions)}

@@ -15,6 +15,7 @@ import zarr
 
 from farm.dataset.fetch import arrays_of, memory_store
 from farm.dataset.group import finish_group
+from farm.dataset.guard import MEND
 from farm.dataset.laws import faults_of_gait
 from farm.dataset.manifest import DatasetManifest, ShardRecord
 from farm.dataset.pack import PackedGait, PackedPicture, Value
@@ -128,10 +129,19 @@ def _unpacked(
                 f"{row['sample_id']}; run `gaitfarm verify`"
             )
         psnr_db = {
-            item.path: arrays[item.path].attrs["psnr_db"][position] for item in paths if item.spec.field == "video"
+            item.path: _psnr_db(arrays[item.path], position, record) for item in paths if item.spec.field == "video"
         }
         gaits.append(PackedGait(sample_id, row, values, attributes, array_attributes, psnr_db))
     return gaits
+
+
+def _psnr_db(video: Any, position: int, record: ShardRecord) -> float | None:
+    """How true a gait's video is to what was rendered, by the array's own word."""
+    said = video.attrs.get("psnr_db")
+    if not isinstance(said, list) or len(said) != record.n_accepted:
+        raise FormatError(f"{record.group}/{video.path}: attribute psnr_db is not one number a gait; {MEND}")
+    value = said[position]
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _opened(
@@ -143,20 +153,23 @@ def _opened(
         for item in paths
         if item.spec.field != "video"
     }
-    objects = _fetched(reader, wanted)
-    arrays = arrays_of(objects, wanted)
     videos = [item.path for item in paths if item.spec.field == "video"]
+    lengths = {item.spec.length for item in paths if item.spec.length}
+    needed = [*sorted(lengths), *(f"{path}_offsets" for path in videos), "sample_id"]
+    lacking = next((path for path in needed if path not in wanted), None)
+    if lacking is not None:
+        raise FormatError(f"the dataset does not name its array {lacking}, without which others cannot be read; {MEND}")
+    arrays = arrays_of(_fetched(reader, wanted), wanted)
     offsets = {path: decoded(arrays[f"{path}_offsets"], ..., f"{path}_offsets") for path in videos}
     for path, bounds in offsets.items():
-        if bounds[0] != 0 or np.any(np.diff(bounds) < 0):
-            raise FormatError(f"{path}_offsets are not ascending from 0 on; run `gaitfarm verify`")
+        if bounds[0] != 0 or np.any(bounds[1:] < bounds[:-1]):
+            raise FormatError(f"{path}_offsets are not ascending from 0 on; {MEND}")
+        if -(-int(bounds[-1]) // VIDEO_BLOCK_BYTES) != reader.chunks_of(path):
+            raise FormatError(f"{path} has not the size that its offsets say; {MEND}")
     blocks = {
         path: sorted({block for at in positions for block in blocks_of(int(bounds[at]), int(bounds[at + 1]))})
         for path, bounds in offsets.items()
     }
-    for path, bounds in offsets.items():
-        if -(-int(bounds[-1]) // VIDEO_BLOCK_BYTES) != reader.chunks_of(path):
-            raise FormatError(f"{path} has not the size that its offsets say; run `gaitfarm verify`")
     return arrays | arrays_of(_fetched(reader, blocks), videos), offsets
 
 
