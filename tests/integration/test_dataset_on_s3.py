@@ -113,6 +113,8 @@ def test_pulled_from_one_bucket_to_another(s3_root: S3Root) -> None:
     assert verify(target, endpoint_url=s3_root.endpoint_url).sound
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_pulled_from_a_folder_to_s3_and_on_to_another_service(
     s3_root: S3Root, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
