@@ -37,7 +37,7 @@ EXTRA_OF_MODULE = {
     "ray": "farm",
     "torch": "train",
     "safetensors": "train",
-    "pyarrow": "train",
+    "pyarrow": "export",
 }
 """Importable name -> the extra of pyproject.toml that brings it."""
 

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 import farm
 from farm.config import Campaign
+from farm.dataset.claim import CLAIMS
 from farm.dataset.manifest import DATASET_KEY, DatasetManifest, find_manifest, read_manifest
 from farm.dataset.schema import FORMAT_VERSION, stored_arrays
 from farm.errors import AlreadyExistsError, CampaignError, FormatError
 from farm.sampling.anatomy import KEYPOINTS
-from farm.storage import Storage
+from farm.storage import PROBE_PREFIX, Storage
 
 RECORDED_SOFTWARE = ("opensim", "zarr", "numpy", "av")
 """Distributions whose version is part of a dataset's identity card, beside gaitfarm's own."""
@@ -61,6 +62,18 @@ def find_same(storage: Storage, campaign: Campaign) -> DatasetManifest | None:
     """
     theirs = find_manifest(storage)
     return None if theirs is None else _same_campaign(storage, _new_manifest(campaign, {}), theirs)
+
+
+def must_be_free(storage: Storage) -> None:
+    """Refuse to begin a dataset among somebody's files.
+
+    Raises:
+        CampaignError: There is no dataset here, but something else is.
+    """
+    ours = (CLAIMS, PROBE_PREFIX)
+    found = next((item.key for item in storage.list() if not item.key.startswith(ours)), None)
+    if found is not None and find_manifest(storage) is None:  # it may have been made since we looked
+        raise CampaignError(f"{storage.uri} is not empty ({found}) and holds no dataset; choose another place")
 
 
 def software_versions() -> dict[str, str]:

@@ -235,7 +235,10 @@ def load(path: Path) -> tuple[GaitEstimator, dict[str, object]]:
         FormatError: No such file, not ours, damaged, or of another version.
     """
     path = checkpoint_path(Path(path))
-    foreign = f"{path}: not a gaitfarm checkpoint (wanted safetensors with format {CHECKPOINT_FORMAT!r})"
+    foreign = (
+        f"{path}: not a gaitfarm checkpoint (wanted safetensors with format {CHECKPOINT_FORMAT!r}, "
+        "such as `gaitfarm train` writes into its --out)"
+    )
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}

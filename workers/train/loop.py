@@ -250,6 +250,8 @@ def _claim(out: Path, record: dict[str, object], *, resume: bool) -> None:
                     )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error}); choose another --out") from None
+    elif out.is_dir() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty and holds no training run; choose another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write_json(path, record)
