@@ -8,7 +8,7 @@ Overhead is the share of the workers' time that went into none of simulating
 (OpenSim's rechecks included), rendering and encoding. Its clock runs from the first
 worker's start to the last commit, and what it consists of is told apart:
 
-  start     until each worker has its first job: a process, its imports, OpenSim's libraries
+  start     until each worker is ready: a process, its imports, OpenSim's libraries
   tail      from each worker's last answer to the last commit: one waits while another makes the last sample
   labels    drawing the sample, labels and quality
   staging   made samples into storage
@@ -48,6 +48,9 @@ USEFUL = ("simulate", "recheck", "film", "pack")
 LABELS = ("sample", "label")
 COLUMNS = ("workers", "wall_s", "samples", "accepted", "speed_up", "overhead", "accepted_per_core_hour", "peak_rss_mb")
 PARTS = ("start", "tail", "labels", "staging", "writing", "between")
+CLOCK_DIFFERENCE_S = 1.0
+"""By so much the log's clock and the monotonic one may differ over a run."""
+
 DISPATCHED = 200
 """Samples that are turned down at once, for the rate of commits: one shard for every four of them."""
 
@@ -72,7 +75,7 @@ def row(summary: RunSummary, command_s: float, events: Sequence[Mapping[str, Any
     held_s = summary.workers * summary.wall_s
     stages = dict(summary.stage_seconds)
     useful_s = sum(stages.get(name, 0.0) for name in USEFUL)
-    start_s, tail_s = start_and_tail(events, summary.workers, summary.wall_s)
+    start_s, tail_s = start_and_tail(events, summary.wall_s)
     parts_s = {
         "start": start_s,
         "tail": tail_s,
@@ -98,21 +101,21 @@ def row(summary: RunSummary, command_s: float, events: Sequence[Mapping[str, Any
     }
 
 
-def start_and_tail(events: Sequence[Mapping[str, Any]], workers: int, wall_s: float) -> tuple[float, float]:
-    """Worker seconds before each worker's first job and after its last answer, from the driver's log.
+def start_and_tail(events: Sequence[Mapping[str, Any]], wall_s: float) -> tuple[float, float]:
+    """Worker seconds until workers were ready, and after each worker's last answer, from the driver's log.
 
-    An answer's time less its stages' seconds is when its job began.
+    The tail takes the log's times, which a clock that is set in between makes
+    worthless: then it is 0 here, and part of `between`.
     """
+    start_s = sum(event["seconds"] for event in events if event["event"] == "worker ready")
+    ended = events[-1]
     begin_s = _seconds(next(event for event in events if event["event"] == "run started"))
-    first: dict[int, float] = {}
+    if abs(_seconds(ended) - begin_s - ended["seconds"]) > CLOCK_DIFFERENCE_S:
+        return start_s, 0.0
     last: dict[int, float] = {}
     for event in events:
         if event["event"] in ("made", "committed"):
-            at_s = _seconds(event) - begin_s
-            first.setdefault(event["worker"], at_s - event["seconds"])
-            last[event["worker"]] = at_s
-    idle = workers - len(last)  # a worker that never had a job: its whole time is start
-    start_s = sum(first.values()) + idle * wall_s
+            last[event["worker"]] = _seconds(event) - begin_s
     return start_s, sum(max(0.0, wall_s - at_s) for at_s in last.values())
 
 

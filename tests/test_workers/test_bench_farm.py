@@ -17,11 +17,13 @@ def _event(at_s: float, event: str, **more: Any) -> dict[str, Any]:
 
 EVENTS = [
     _event(5.0, "run started"),
-    _event(17.0, "made", worker=1, seconds=10.0),  # began 2 s after the start
-    _event(18.0, "made", worker=2, seconds=10.0),  # began 3 s after
+    _event(7.0, "worker ready", worker=1, seconds=2.0),
+    _event(8.0, "worker ready", worker=2, seconds=3.0),
+    _event(17.0, "made", worker=1, seconds=10.0),
+    _event(18.0, "made", worker=2, seconds=10.0),
     _event(27.5, "made", worker=1, seconds=10.0),
     _event(29.0, "committed", worker=1, seconds=1.0),
-    _event(29.0, "run ended"),
+    _event(29.0, "run ended", seconds=24.0),
 ]
 
 SUMMARY = RunSummary(
@@ -33,8 +35,12 @@ SUMMARY = RunSummary(
 
 
 def test_start_and_tail_are_read_from_the_log() -> None:
-    assert start_and_tail(EVENTS, 2, 24.0) == (pytest.approx(2.0 + 3.0), pytest.approx(0.0 + 11.0))
-    assert start_and_tail(EVENTS, 3, 24.0)[0] == pytest.approx(5.0 + 24.0), "a worker without a job has only started"
+    assert start_and_tail(EVENTS, 24.0) == (pytest.approx(2.0 + 3.0), pytest.approx(0.0 + 11.0))
+
+
+def test_a_clock_that_was_set_meanwhile_is_not_believed() -> None:
+    jumped = [*EVENTS[:-1], _event(50.0, "run ended", seconds=24.0)]
+    assert start_and_tail(jumped, 24.0) == (pytest.approx(5.0), 0.0)
 
 
 def test_the_overhead_is_what_is_neither_simulated_nor_rendered_nor_encoded() -> None:
