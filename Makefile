@@ -36,7 +36,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt tools/find_python.sh
 	@python=$$(tools/find_python.sh) && echo "Setting up $(VENV) with $$($$python --version) ..." \
 	  && { [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); }
 	@$(PIP) install --constraint constraints.txt $(TORCH)
-	@$(PIP) install --constraint constraints.txt --editable '.[farm,train,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[farm,train,xarray,export,ray,dev]'
 	@touch $@
 
 gl:
