@@ -101,6 +101,7 @@ PEAK_BYTES = 200 << 20
 """Memory that is really used beyond that; the smallest of the bombs unpacks to 256 MB."""
 
 
+@pytest.mark.slow
 def test_no_attack_takes_much_memory(pristine: Path, tmp_path: Path) -> None:
     jobs = []
     for number, attack in enumerate(ATTACKS):
@@ -152,14 +153,16 @@ def test_an_object_that_grew_behind_its_record_is_not_read_whole(pristine: Path,
     assert any("cut off or replaced" in fault.what for fault in verify(str(root)).faults)
 
 
-@pytest.mark.parametrize("target", ["/etc/hostname", "../../../../../outside"])
-def test_a_symbolic_link_out_of_the_root_is_not_followed(pristine: Path, tmp_path: Path, target: str) -> None:
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_symbolic_link_out_of_the_root_is_not_followed(pristine: Path, tmp_path: Path, relative: bool) -> None:
     root = tmp_path / "hostile"
     shutil.copytree(pristine, root)
     (tmp_path / "outside").write_bytes(b"secret")
     path = Forger(root).data_path("labels")
     path.unlink()
-    path.symlink_to(target)
+    outside = tmp_path / "outside"
+    path.symlink_to(os.path.relpath(outside, path.parent) if relative else outside)
+    assert path.read_bytes() == b"secret"
     with pytest.raises(UserError, match="symbolic link that leaves"):
         GaitDataset(str(root)).gait(0, ["labels"])
     assert not verify(str(root)).sound
