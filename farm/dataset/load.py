@@ -73,6 +73,10 @@ def load(group: zarr.Group, items: Sequence[ArrayPath], positions: Sequence[int]
     Raises:
         FormatError: An array is missing or damaged.
     """
+    n = int(array(group, "sample_id").shape[0])
+    beyond = next((at for at in positions if not 0 <= at < n), None)
+    if beyond is not None:
+        raise FormatError(f"{group.store_path} holds {n} gaits, the index has one at {beyond}; run `gaitfarm verify`")
     found: list[Values] = [{} for _ in positions]
     needed = {item.spec.length for item in items} | {item.path for item in items}
     lengths = {name: decoded(array(group, name), slice(None), name) for name in LENGTH_AXES.values() if name in needed}

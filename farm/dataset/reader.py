@@ -70,7 +70,7 @@ class StreamArguments(TypedDict, total=False):
 
 
 @contextlib.contextmanager
-def extra(library: str, name: str) -> Iterator[None]:
+def extra(*libraries: str, name: str) -> Iterator[None]:
     """Say how to install what an import lacks.
 
     Raises:
@@ -79,7 +79,8 @@ def extra(library: str, name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != library:
+        library = (error.name or "").partition(".")[0]
+        if library not in libraries:
             raise
         raise MissingDependencyError(f"{library} is not installed here: pip install 'gaitfarm[{name}]'") from None
 
@@ -342,7 +343,7 @@ class GaitDataset:
             UserError: As `stream`.
             MissingDependencyError: There is no PyTorch here.
         """
-        with extra("torch", "train"):
+        with extra("torch", name="train"):
             from farm.dataset.torch_data import GaitTensors, distributed_rank
         own_rank, own_world = distributed_rank()
         stream = self.stream(
@@ -373,7 +374,7 @@ class GaitDataset:
             UserError: None or several of the three are given, no gait is meant, or too many are.
             MissingDependencyError: xarray is not installed.
         """
-        with extra("xarray", "xarray"):
+        with extra("xarray", name="xarray"):
             from farm.dataset.xarray_data import MAX_GAITS, of_gait, of_gaits, of_shard
         if (sample_id, shard, where).count(None) != 2:
             raise UserError("give exactly one of sample_id=..., shard='...' and where='...'")
@@ -398,7 +399,7 @@ class GaitDataset:
     def ray_datasource(
         self, fields: Sequence[str] | None = None, *, columns: Sequence[str] = (), **settings: Unpack[StreamArguments]
     ) -> GaitDatasource:
-        """The dataset for `ray.data.read_datasource`, a row for each gait; needs Ray (`pip install 'gaitfarm[farm]'`).
+        """The dataset for `ray.data.read_datasource`, a row for each gait; needs `pip install 'gaitfarm[train]'`.
 
         Args:
             fields: As in `stream`, whose other arguments are accepted, too, but for those of order and batches, which
@@ -409,7 +410,7 @@ class GaitDataset:
             UserError: As `stream`.
             MissingDependencyError: There is no Ray here.
         """
-        with extra("ray", "farm"):
+        with extra("ray", "pandas", "pyarrow", "fsspec", name="train"):
             from farm.dataset.ray_data import GaitDatasource
         stream = self.stream(fields, **(settings | {"shuffle": "none", "batch_size": None}))
         return GaitDatasource(stream, tuple(columns))

@@ -300,10 +300,10 @@ class GaitStream:
                 if "video" not in (self.settings.fields or ()):
                     del arrays[f"views/{view}/video"]
         gait = Gait(int(self._places.sample_id[place]), row, arrays, attributes)
-        if gait.sample_id != row["sample_id"]:
+        if not gait.sample_id == row["sample_id"] == int(arrays["sample_id"]):
             raise FormatError(
                 f"shard {self._places.shards[shard][0]}, gait {position}: the index says sample {gait.sample_id}, the "
-                f"commit {row['sample_id']}; run `gaitfarm verify`"
+                f"commit {row['sample_id']}, the array {int(arrays['sample_id'])}; run `gaitfarm verify`"
             )
         if self.settings.cut_s is not None:
             gait = cut(gait, self.settings.cut_s, begin)
@@ -333,6 +333,11 @@ class _ShardSource:
             raise FormatError(
                 f"shard {shard_id} was made anew since this stream was opened: attempt {record.attempt_id} instead of "
                 f"{attempt_id}; open the dataset again"
+            )
+        if position >= len(record.index):
+            raise FormatError(
+                f"the index has a gait {position} in shard {shard_id}, whose commit names {len(record.index)}; "
+                "run `gaitfarm verify`"
             )
         place = {"shard_id": shard_id, "attempt_id": attempt_id, "position": position}
         return {**record.index[position], **place}, self._dataset.attributes(shard_id)

@@ -126,7 +126,7 @@ def test_ranks_can_be_given(dataset: GaitDataset) -> None:
 
 def test_a_missing_library_is_named() -> None:
     mend = r"torch is not installed here: pip install 'gaitfarm\[train\]'"
-    with pytest.raises(MissingDependencyError, match=mend), extra("torch", "train"):
+    with pytest.raises(MissingDependencyError, match=mend), extra("torch", name="train"):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
-    with pytest.raises(ModuleNotFoundError), extra("torch", "train"):
+    with pytest.raises(ModuleNotFoundError), extra("torch", name="train"):
         raise ModuleNotFoundError("No module named 'other'", name="other")
