@@ -86,6 +86,8 @@ class NamedErrors(TyperGroup):
             failure = missing
         except (typer.Exit, typer.Abort):
             raise
+        except BrokenPipeError:  # the reader, `head` for one, has seen enough: click ends quietly
+            raise
         except Exception as error:
             if hasattr(error, "exit_code"):  # click's own usage errors print themselves
                 raise

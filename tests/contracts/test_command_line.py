@@ -16,7 +16,10 @@ from farm.cli import app
 
 RUNNER = CliRunner()
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-EXPECTED_COMMANDS = {"doctor", "generate", "info", "predict", "pull", "report", "sample", "train", "verify"}
+EXPECTED_COMMANDS = {
+    "compact", "doctor", "export", "gc", "generate", "info", "predict", "pull", "repair", "report",
+    "sample", "train", "verify",
+}  # fmt: skip
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:
@@ -42,6 +45,12 @@ def test_help_of_every_command(command: str) -> None:
     assert function.help, f"{command} has no help text"
     undescribed = [p.name for p in function.params if getattr(p, "help", None) in (None, "")]
     assert undescribed == [], f"{command}: these parameters say nothing about themselves"
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_words() -> None:
+    command = f"{sys.executable} -m farm.cli generate --help | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_version() -> None:
