@@ -25,6 +25,9 @@ from tests.norm_walk import norm_walk
 
 FAULTS_VARIABLE = "GAITFARM_TEST_FAULTS"
 THIS = "tests.test_workers.faulty:stages"
+ON_STUCK_STORAGE = "tests.test_workers.faulty:stages_on_stuck_storage"
+STUCK_TIMES = 3
+"""As often as a sample may fail by its own fault."""
 ALWAYS = 10**6
 
 
@@ -42,6 +45,21 @@ def attempts(path: Path, sample_id: int) -> int:
 
 def stages() -> Stages:
     return Stages(simulate=simulate, film=film)
+
+
+def stages_on_stuck_storage() -> Stages:
+    """Sample 0 is made, and the first `STUCK_TIMES` times its writing to a folder never ends: a dead network disk."""
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        name = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        tried = attempts(Path(os.environ[FAULTS_VARIABLE]), 0)
+        if "/staging/" in name and "/000000000/" in name and tried <= STUCK_TIMES:
+            time.sleep(1e6)
+        real(descriptor)
+
+    os.fsync = fsync
+    return stages()
 
 
 def simulate(

@@ -39,8 +39,11 @@ from workers.summary import RunSummary
 
 pytestmark = pytest.mark.timeout(900)
 
-DEADLINES = Deadlines(sample_s=8.0)
-"""A sample of the faulty stages takes a second; on a loaded machine some more."""
+DEADLINES = Deadlines(sample_s=12.0)
+"""Where samples hang on purpose. One of the faulty stages takes a second; on a loaded machine some more."""
+
+CALM = Deadlines(sample_s=240.0)
+"""Where none does: the machine may be as busy as it likes."""
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def faults(faults_file: Path, ray_here: None) -> Callable[[dict[int, str | tuple
 
 def run(campaign: Campaign, out: Path, **options: object) -> RunSummary:
     console = Console(file=io.StringIO())
-    arguments = {"workers": 2, "stages": THIS, "deadlines": DEADLINES, "console": console, **options}
+    arguments = {"workers": 2, "stages": THIS, "deadlines": CALM, "console": console, **options}
     return generate(campaign, str(out), **arguments)  # type: ignore[arg-type]
 
 
@@ -114,7 +117,7 @@ def test_each_fault_costs_its_own_sample_and_no_other(
             10: "diverge",
         }
     )
-    summary = run(campaign, tmp_path / "data")
+    summary = run(campaign, tmp_path / "data", deadlines=DEADLINES)
     outcomes = assert_complete(campaign, tmp_path / "data")
     assert {i: why for i, why in outcomes.items() if why != "accepted"} == {
         4: "quarantined: hung",
@@ -221,6 +224,16 @@ def test_storage_that_fails_ends_the_run_and_blames_no_sample(tmp_path: Path, fa
         run(make_campaign(samples=4), out)
     (out / "staging").unlink()
     assert run(make_campaign(samples=4), out).clean
+
+
+@pytest.mark.slow
+def test_storage_that_never_answers_is_not_held_against_the_sample(tmp_path: Path, faults: Callable[..., Path]) -> None:
+    file = faults({})
+    summary = run(make_campaign(samples=2), tmp_path / "data", stages=faulty.ON_STUCK_STORAGE, deadlines=DEADLINES)
+    assert summary.lost_attempts == {"storage": faulty.STUCK_TIMES}
+    assert summary.quarantined == {}
+    assert set(assert_complete(make_campaign(samples=2), tmp_path / "data").values()) == {"accepted"}
+    assert attempts(file, 0) == faulty.STUCK_TIMES + 1
 
 
 def test_another_campaign_in_the_same_place_is_refused_before_any_work(
