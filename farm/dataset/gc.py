@@ -136,7 +136,7 @@ def seconds(text: str) -> float:
     """
     match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhd])", text.strip())
     if match is None:
-        raise UserError(f"{text!r} is no time span; write a number and s, m, h or d, such as 24h")
+        raise UserError(f"--grace {text!r} is no time span; write a number and s, m, h or d, such as 24h")
     return float(match[1]) * _UNITS_S[match[2]]
 
 
