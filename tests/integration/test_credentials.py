@@ -35,7 +35,7 @@ from tests.samples import make_campaign
 from tests.test_workers.faulty import THIS, write_faults
 from workers.messages import WorkOrder
 
-pytestmark = pytest.mark.s3
+pytestmark = [pytest.mark.s3, pytest.mark.timeout(900)]  # drivers on a loaded machine
 
 SAMPLES = 8
 _users = itertools.count()

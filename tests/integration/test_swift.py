@@ -32,7 +32,7 @@ from tests.test_workers.drive import GAITS_PER_SHARD
 from tests.test_workers.faulty import write_faults
 from workers.write import commit_shard
 
-pytestmark = [pytest.mark.s3, pytest.mark.slow]
+pytestmark = [pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(900)]  # drivers on a loaded machine
 
 RACERS = 6
 MOST_RACES = 200
