@@ -170,8 +170,9 @@ def repair(
 
     Their commits are kept under repaired/. Exit code 1 if damage was found and is still there.
     """
+    from farm.dataset.claim import writing
     from farm.dataset.manifest import read_manifest
-    from farm.dataset.repair import RepairReport, again, take_out
+    from farm.dataset.repair import RepairedShard, RepairReport, again, take_out
     from farm.dataset.show import show_verification, verify_bar
     from farm.dataset.show_upkeep import show_repair
     from farm.dataset.verify import verify as check
@@ -188,10 +189,14 @@ def repair(
     go = bool(damaged) and not dry_run
     if go and ask:
         go = typer.confirm(f"take {len(damaged)} shards out, to be made again?", err=True)
+    done: list[RepairedShard] = []
+    if go:
+        with writing(storage, storage.probe(), say=lambda text: ERROR_CONSOLE.print(text, markup=False)) as ours:
+            done = take_out(ours, damaged)
     pulled_from = manifest.selection.dataset_id if manifest.selection else None
     report = RepairReport(
         storage.uri,
-        tuple(take_out(storage, damaged)) if go else (),
+        tuple(done),
         again(storage, str(manifest.campaign.get("name", manifest.name)), pulled_from),
     )
     if as_json:
