@@ -29,6 +29,8 @@ def main() -> int:
     except UserError as error:  # as the command line does
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except KeyboardInterrupt:  # the third signal
+        return 130
     sys.stdout.write(summary.to_json())
     return 130 if summary.interrupted else 0 if summary.complete else 1
 
