@@ -156,7 +156,7 @@ class Crew:
         start_limit_s: Seconds within which a worker must have started; None where a cluster may still be growing.
         threads_set: Ray's processes carry `THREADS` already, as `workers.ray_session` starts them here. Then a worker
             is one of the processes that Ray has waiting; told through a runtime environment it would be a new one,
-            which on two idle cores takes a second longer.
+            with its imports still before it.
         events: Where to write what becomes of jobs and workers.
     """
 
