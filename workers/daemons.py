@@ -37,18 +37,21 @@ class Daemons:
                 if part in command.partition(b"\0")[0]:
                     self._names[int(stat.parent.name)] = name
 
+    def dead(self) -> list[str]:
+        """The names of those that have died."""
+        return [name for pid, name in self._names.items() if not _alive(pid)]
+
     def check(self) -> None:
         """See that they are alive.
 
         Raises:
             UserError: One has died.
         """
-        for pid, name in self._names.items():
-            if not _alive(pid):
-                raise UserError(
-                    f"Ray's {name} has died on this machine: killed from outside, or by the kernel for want of memory. "
-                    "What was made is kept: run the same command again, with fewer --workers if memory was short"
-                )
+        for name in self.dead():
+            raise UserError(
+                f"Ray's {name} has died on this machine: killed from outside, or by the kernel for want of memory. "
+                "What was made is kept: run the same command again, with fewer --workers if memory was short"
+            )
 
     def kill(self) -> None:
         """End them at once."""

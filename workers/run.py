@@ -92,6 +92,11 @@ class Run:
         """
         told, daemons = False, Daemons()
         while not self._ledger.finished:
+            if (
+                stop.asked and daemons.dead()
+            ):  # the signal went to Ray as well, as a container's or a service's end does
+                self.interrupted = True
+                return
             daemons.check()
             if not stop.asked:
                 self._hand_out(crew)
