@@ -226,7 +226,8 @@ class Crew:
         Raises:
             UserError: Workers cannot start here, or a worker runs other software than the driver.
         """
-        self._leave_drained_machines()
+        if self._start_limit_s is None:  # not on our own Ray: one machine, and a dead control store blocks
+            self._leave_drained_machines()
         self._meters.crew(wanted=self.size, ready=self.ready, busy=self.at_work)
         by_ref = {hand.ref: hand for hand in self._hands if hand.ref is not None}
         if not by_ref:
@@ -312,9 +313,7 @@ class Crew:
                 f"the worker on {answer.host} runs {'; '.join(differ)}: install the same versions on driver and cluster"
             )
         hand.card, hand.ref, hand.due = answer, None, float("inf")
-        self._events.note(
-            "worker ready", worker=hand.number, host=answer.host, seconds=time.monotonic() - hand.started
-        )
+        self._events.note("worker ready", worker=hand.number, host=answer.host, seconds=time.monotonic() - hand.started)
         self._ever_ready, self._start_failures = True, 0
 
     def _lost(self, hand: _Hand, error: RayError) -> Lost | None:
