@@ -201,7 +201,7 @@ def _beyond(values: np.ndarray) -> np.ndarray:
         ("views/front/visibility", lambda a: a + 1, "has values above 2|beyond its"),
         ("body_pose", lambda a: a * 2, "not of unit length"),
         ("n_samples", lambda a: a + 50, "n_samples is 110, the array holds 90|is 110, its index row says 60"),
-        ("sample_id", lambda a: a[::-1], "its index of chunks leaves a chunk out"),  # stock zarr leaves out what is all 0
+        ("sample_id", lambda a: a[::-1], "its index of chunks leaves a chunk out"),  # zarr leaves out all 0
         ("sample_id", lambda a: a[::-1] + 1, "sample 0: is 3, its index row says 0"),
         ("views/side/video_offsets", lambda a: a[::-1], "do not run from 0 to"),
         ("views/side/video", lambda a: np.roll(a, 100), "cannot be decoded"),
