@@ -68,6 +68,11 @@ def _number_as_start_parameter(spec: dict[str, Any]) -> None:
     spec["headGroupSpec"]["rayStartParams"]["num-cpus"] = 0
 
 
+def _labels_as_start_parameter(spec: dict[str, Any]) -> None:
+    group = spec["workerGroupSpecs"][0]
+    group["rayStartParams"]["labels"] = ",".join(f"{name}={value}" for name, value in group.pop("labels").items())
+
+
 def _misspelt_pod_field(spec: dict[str, Any]) -> None:
     spec["workerGroupSpecs"][1]["template"]["spec"]["nodeSelectors"] = {}
 
@@ -85,6 +90,7 @@ def _autoscaler_of_no_version(spec: dict[str, Any]) -> None:
     [
         _misspelt_group_field,
         _number_as_start_parameter,
+        _labels_as_start_parameter,
         _misspelt_pod_field,
         _toleration_without_a_list,
         _autoscaler_of_no_version,
