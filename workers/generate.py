@@ -136,8 +136,8 @@ def _generate(
     run = Run(ledger, deadlines or Deadlines.of(campaign), show)
     size, replaced, peak_rss_bytes, wall_s, log_dir = 0, 0, 0, 0.0, None
     if state.shards_left:
-        # Caught twice: a second Ctrl-C must not break off the shutdown of Ray, and ray.init takes SIGTERM for itself.
-        with stop_requests() as stop, ray_session(address, workers) as cluster, stop_requests(stop), show:
+        # Signals are counted around Ray and not within it: a second Ctrl-C must not break off its shutdown.
+        with stop_requests() as stop, ray_session(address, workers) as cluster, show:
             start_s = time.monotonic()
             events = events or EventLog(Path(cluster.log_dir) / "driver.jsonl")
             events.note("run started", dataset_id=manifest.dataset_id, campaign=campaign.name, left=state.samples_left)

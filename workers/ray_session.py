@@ -91,9 +91,9 @@ def started_ray(workers: int | None) -> Iterator[None]:
         workers: CPUs that it may give out; None takes those of this machine.
     """
     unset = {name: value for name, value in RAY_SETTINGS.items() if name not in os.environ}
-    with _environment(unset | THREADS), _temporary_folder() as temp, _our_sigterm(), _shut_down():
+    with _environment(unset | THREADS), _temporary_folder() as temp, _shut_down():
         hint = "`gaitfarm doctor` tries it alone; on a machine with much other work its daemons start too slowly"
-        with _named_errors(f"Ray does not start here ({hint})"), start_limit(START_LIMIT_S):
+        with _named_errors(f"Ray does not start here ({hint})"), start_limit(START_LIMIT_S), _our_sigterm():
             ray.init(
                 address="local",
                 num_cpus=workers,
@@ -110,9 +110,9 @@ def started_ray(workers: int | None) -> Iterator[None]:
 def _joined_ray(address: str) -> Iterator[None]:
     """A connection to a cluster that others started."""
     _knock(address)
-    with _our_sigterm(), _shut_down():
+    with _shut_down():
         hint = "where it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH here too"
-        with _named_errors(f"the Ray cluster at {address!r} cannot be joined ({hint})"):
+        with _named_errors(f"the Ray cluster at {address!r} cannot be joined ({hint})"), _our_sigterm():
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, namespace="gaitfarm")
         yield
 
@@ -128,7 +128,7 @@ def _knock(address: str) -> None:
         return  # "auto", or a name that Ray resolves
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for what cannot be a host's name, such as a..b
         raise UserError(
             f"nothing answers at --address {address!r} ({error}): is the cluster up, and is its port open to this "
             "machine? ray://HEAD:10001 from outside, HEAD:6379 or auto on the cluster"
@@ -154,7 +154,10 @@ def _named_errors(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _our_sigterm() -> Iterator[None]:
-    """Put SIGTERM's handler back: `ray.init` replaces it and leaves its own."""
+    """Put SIGTERM's handler back as soon as Ray has started: `ray.init` replaces it by one that exits at once.
+
+    At once, and not when Ray has ended: a SIGTERM that falls into Ray's shutdown must not break it off.
+    """
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

@@ -31,15 +31,12 @@ class StopRequests:
 
 
 @contextlib.contextmanager
-def stop_requests(requests: StopRequests | None = None) -> Iterator[StopRequests]:
+def stop_requests() -> Iterator[StopRequests]:
     """Count SIGINT and SIGTERM instead of dying of them; the third one raises KeyboardInterrupt.
 
     Outside the main thread signals cannot be caught: nothing is counted there.
-
-    Args:
-        requests: Go on counting in this one: for catching signals again that a library has taken over.
     """
-    requests = requests or StopRequests()
+    requests = StopRequests()
     if threading.current_thread() is not threading.main_thread():
         yield requests
         return

@@ -47,6 +47,10 @@ def cluster_address(text: str | None) -> str | None:
     wanted = "write auto, host:port or ray://host:10001"
     if not colon or not host or "/" in host or any(letter.isspace() for letter in text):
         raise UserError(f"--address {text!r} is no address of a Ray cluster; {wanted}")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise UserError(f"--address {text!r} has the host {host!r}, which cannot be a host's name; {wanted}") from None
     if not (port.isdecimal() and 0 < int(port[:6]) <= MAX_PORT):
         raise UserError(f"--address {text!r} has the port {port!r}, which must be 1 to {MAX_PORT}; {wanted}")
     return text

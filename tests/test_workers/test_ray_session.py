@@ -8,6 +8,7 @@ import sys
 
 PROGRAM = """
 import os
+import signal
 import ray
 from workers.actors import THREADS
 from workers.ray_session import RAY_SETTINGS, started_ray
@@ -15,7 +16,10 @@ from workers.ray_session import RAY_SETTINGS, started_ray
 os.environ["OMP_NUM_THREADS"] = "7"
 os.environ.pop("LP_NUM_THREADS", None)
 before = dict(os.environ)
+handler = lambda *_: None
+signal.signal(signal.SIGTERM, handler)
 with started_ray(1):
+    assert signal.getsignal(signal.SIGTERM) is handler, "a second SIGTERM would break off Ray's shutdown"
     inherited = ray.get(ray.remote(lambda: dict(os.environ)).remote())
     assert {name: inherited[name] for name in THREADS} == THREADS, inherited
     assert inherited["RAY_USAGE_STATS_ENABLED"] == RAY_SETTINGS["RAY_USAGE_STATS_ENABLED"]

@@ -1,4 +1,4 @@
-"""Signals as requests: counted, also where a library has taken them over in between, and given back afterwards."""
+"""Signals as requests: counted, and given back afterwards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from workers.stop import StopRequests, stop_requests
+from workers.stop import stop_requests
 
 
 def test_the_first_asks_the_second_insists_and_the_third_interrupts() -> None:
@@ -28,22 +28,8 @@ def test_handlers_are_given_back() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_one_count_goes_on_through_a_library_that_takes_the_signals() -> None:
-    """As `ray.init` does with SIGTERM; a second Ctrl-C that falls into Ray's shutdown must not break it off."""
-    with stop_requests() as stop:
-        signal.raise_signal(signal.SIGINT)
-        mine = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        with stop_requests(stop) as inner:
-            assert inner is stop
-            signal.raise_signal(signal.SIGTERM)
-            assert stop.count == 2
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
-        signal.signal(signal.SIGTERM, mine)
-    assert stop.at_once
-
-
 def test_a_sigterm_sets_a_deadline() -> None:
-    with stop_requests(StopRequests()) as stop:
+    with stop_requests() as stop:
         signal.raise_signal(signal.SIGTERM)
     assert stop.deadline_s < float("inf")
     assert not stop.at_once
