@@ -3,7 +3,8 @@
 In a thread of the driver: compacting costs about a millisecond for each new gait
 (`tools/bench_scale.py`), against many seconds of making it, waits for storage most
 of the time, and holds no lock that the dispatcher needs. The catalogue is derived,
-so a compaction that fails is told of and tried again later, and never ends a run.
+so a compaction that fails is told of and tried again later, and never ends a run:
+neither the ones on the way nor the last.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from farm.dataset.catalogue import compact
 from farm.errors import GaitfarmError
 from farm.storage import Storage
+from workers.outage import Outage
 
 EVERY_SHARDS = 256
 """New shards after which the catalogue is brought up to date: so many small requests a reader makes at worst."""
@@ -36,6 +38,7 @@ def kept_catalogue(
     shards: Callable[[], int],
     *,
     say: Callable[[str], None],
+    interrupted: Callable[[], bool] = lambda: False,
     every_shards: int = EVERY_SHARDS,
     every_s: float = EVERY_S,
 ) -> Iterator[None]:
@@ -44,6 +47,7 @@ def kept_catalogue(
     Args:
         shards: How many shards this run has committed so far; asked from another thread.
         say: Tells of a compaction that failed.
+        interrupted: Whether a signal ended the block; then a compaction that is under way is not waited for.
     """
     over = threading.Event()
 
@@ -55,14 +59,30 @@ def kept_catalogue(
                 known += new
                 try:
                     compact(storage)
-                except GaitfarmError as error:
+                except (GaitfarmError, OSError) as error:  # the latter: no room for its temporary files
                     say(f"the catalogue could not be brought up to date ({error}); it is tried again later")
                 since_s = time.monotonic()
 
     thread = threading.Thread(target=keep, name="gaitfarm-catalogue", daemon=True)
     thread.start()
+    patience_s = LAST_WAIT_S
     try:
         yield
+    except KeyboardInterrupt:
+        patience_s = 0.0
+        raise
     finally:
         over.set()
-        thread.join(LAST_WAIT_S)
+        thread.join(0.0 if interrupted() else patience_s)
+
+
+def compact_at_end(storage: Storage, outage: Outage, *, say: Callable[[str], None]) -> None:
+    """Bring the catalogue up to date as a run's last step; where that fails, say so.
+
+    Args:
+        outage: How long a storage that does not answer is waited for.
+    """
+    try:
+        outage.ride_out(lambda: compact(storage), say)
+    except (GaitfarmError, OSError) as error:
+        say(f"the catalogue could not be brought up to date ({error}); run `gaitfarm compact`")

@@ -19,7 +19,6 @@ from rich.console import Console
 
 from farm.config import Campaign
 from farm.control.archive import archive_sha256
-from farm.dataset.catalogue import compact
 from farm.dataset.claim import writing
 from farm.dataset.create import open_or_create
 from farm.dataset.manifest import committed_shards
@@ -27,7 +26,7 @@ from farm.errors import UserError
 from farm.planning import Slice, plan_of, progress
 from farm.storage import Storage, open_storage
 from workers.actors import Crew
-from workers.catalogue_keeper import kept_catalogue
+from workers.catalogue_keeper import compact_at_end, kept_catalogue
 from workers.eventlog import EventLog, note_end
 from workers.ledger import Ledger
 from workers.messages import WorkOrder
@@ -157,7 +156,7 @@ def _generate(
                 events=events,
             )
             try:
-                with kept_catalogue(storage, lambda: run.shards, say=show.say):
+                with kept_catalogue(storage, lambda: run.shards, say=show.say, interrupted=lambda: run.interrupted):
                     run.go(crew, stop)
             finally:
                 crew.close()
@@ -171,7 +170,8 @@ def _generate(
     outage = Outage(limit_s=0.0) if run.interrupted else run.outage
     committed = outage.ride_out(lambda: committed_shards(storage), show.say)
     outage.ride_out(lambda: sweep(storage, committed), show.say)
-    outage.ride_out(lambda: compact(storage), show.say)
+    if not run.interrupted:  # who wants to stop now is not kept waiting, and the next run compacts
+        compact_at_end(storage, outage, say=show.say)
     return RunSummary(
         uri=storage.uri,
         dataset_id=manifest.dataset_id,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +17,8 @@ from farm.storage import FileStorage
 from tests.datasets import make_dataset
 from tests.samples import make_campaign
 from workers import catalogue_keeper
-from workers.catalogue_keeper import kept_catalogue
+from workers.catalogue_keeper import compact_at_end, kept_catalogue
+from workers.outage import Outage
 
 
 def _until(true: Callable[[], object]) -> None:
@@ -54,13 +58,19 @@ def test_slow_shards_are_in_the_catalogue_after_a_while(tmp_path: Path) -> None:
         _until(lambda: part_names(storage))
 
 
-def test_a_compaction_that_fails_is_told_of_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+FAILURES = [StorageError("the store is away"), OSError(errno.ENOSPC, "No space left on device")]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_compaction_that_fails_is_told_of_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
     calls, said, committed = [], [], [0]
 
     def compact(_: object) -> None:
         calls.append(committed[0])
         if len(calls) == 1:
-            raise StorageError("the store is away")
+            raise failure
 
     monkeypatch.setattr(catalogue_keeper, "compact", compact)
     with kept_catalogue(FileStorage(tmp_path), lambda: committed[0], say=said.append, every_shards=1):
@@ -68,4 +78,59 @@ def test_a_compaction_that_fails_is_told_of_and_tried_again(tmp_path: Path, monk
         _until(lambda: len(calls) == 1 and said)
         committed[0] = 2
         _until(lambda: len(calls) == 2)
-    assert said == ["the catalogue could not be brought up to date (the store is away); it is tried again later"]
+    assert said == [f"the catalogue could not be brought up to date ({failure}); it is tried again later"]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_last_compaction_that_fails_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def compact(_: object) -> None:
+        raise failure
+
+    said: list[str] = []
+    monkeypatch.setattr(catalogue_keeper, "compact", compact)
+    compact_at_end(FileStorage(tmp_path), Outage(limit_s=0.0), say=said.append)
+    assert said == [f"the catalogue could not be brought up to date ({failure}); run `gaitfarm compact`"]
+
+
+def test_a_damaged_commit_does_not_end_a_run_without_its_summary(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path)
+    make_dataset(storage, make_campaign(samples=4, gaits_per_shard=2))
+    (tmp_path / "commits" / "00000001.json").write_bytes(b"{")
+    said: list[str] = []
+    compact_at_end(storage, Outage(limit_s=0.0), say=said.append)
+    assert len(said) == 1
+    assert "00000001" in said[0]
+    assert said[0].endswith("run `gaitfarm compact`")
+
+
+@pytest.mark.parametrize("third_signal", [False, True])
+def test_who_interrupts_does_not_wait_for_a_compaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, third_signal: bool
+) -> None:
+    begun, may_end, committed = threading.Event(), threading.Event(), [0]
+
+    def compact(_: object) -> None:
+        begun.set()
+        may_end.wait()
+
+    monkeypatch.setattr(catalogue_keeper, "compact", compact)
+    monkeypatch.setattr(catalogue_keeper, "LAST_WAIT_S", 1e6)
+    try:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            kept_catalogue(
+                FileStorage(tmp_path),
+                lambda: committed[0],
+                say=pytest.fail,
+                interrupted=lambda: not third_signal,
+                every_shards=1,
+            ),
+        ):
+            committed[0] = 1
+            assert begun.wait(60)
+            if third_signal:
+                raise KeyboardInterrupt
+    finally:
+        may_end.set()
