@@ -211,8 +211,7 @@ class Ledger:
     def _look_again(self, shard: _OpenShard) -> None:
         """After a lost write, what does storage hold? It may have gone through, or another driver was faster."""
         found = self._survey(shard.plan)
-        if found.committed:
-            self.found_committed += len(shard.plan.sample_ids)
+        if found.committed:  # its samples are all counted: it was whole when its writing was lost
             self._close(shard.plan.shard_id)
             return
         shard.staged = {i: key for i, key in found.staged.items() if i not in shard.quarantined}
