@@ -320,9 +320,10 @@ class Crew:
         if hand.card is None:
             self._start_failed(hand, _first_line(error))
             return None
-        tail = self._bury(hand)
         job = hand.job
         gone = machine_lost(error, hand.card.node_id)
+        # On a machine that is gone nobody answers: each of its workers would hold the dispatcher up.
+        tail = "" if gone and hand.card.host != socket.gethostname() else self._bury(hand)
         self._replace(hand)
         if job is None:
             self._events.note("worker lost", level=logging.WARNING, worker=hand.number, host=hand.card.host)
