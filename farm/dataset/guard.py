@@ -265,6 +265,7 @@ def layout_of(metadata: Mapping[str, Any], path: str, record: ShardRecord) -> La
     allowed = {item.spec.dtype} if item is not None else _PLAIN_TYPES
     if not isinstance(dtype, str) or dtype not in allowed:
         raise FormatError(f"{path}: has the type {_shown(dtype)}, must be {' or '.join(sorted(allowed))}; {MEND}")
+    _check_fill(metadata.get("fill_value"), np.dtype(dtype), path)
     shape = _whole_numbers(metadata.get("shape"), path, "shape")
     dims = metadata.get("dimension_names")
     if item is not None and (not isinstance(dims, list) or tuple(dims) != item.spec.dims):
@@ -303,6 +304,20 @@ def _check_stored(layout: Layout, record: ShardRecord) -> None:
     if stored is None:
         raise FormatError(f"{layout.path}: its record names no object for it; {MEND}")
     layout.check_size(stored)
+
+
+def _check_fill(fill: Any, dtype: np.dtype[Any], path: str) -> None:
+    """What stands for missing chunks is a number of the array's type; zarr would turn others into one, or fail."""
+    if dtype.kind == "f":
+        fits = fill in ("NaN", "Infinity", "-Infinity") or (
+            type(fill) in (int, float) and abs(fill) <= np.finfo(dtype).max
+        )
+    elif dtype.kind == "b":
+        fits = isinstance(fill, bool)
+    else:
+        fits = type(fill) is int and np.iinfo(dtype).min <= fill <= np.iinfo(dtype).max
+    if not fits:
+        raise FormatError(f"{path}: its fill_value {_shown(fill)} is no {dtype.name}; {MEND}")
 
 
 def _check_shape(path: str, dims: Iterable[str], shape: Iterable[int], record: ShardRecord) -> None:

@@ -139,6 +139,9 @@ ATTACKS = (
         "has the type",
         TABLE,
     ),
+    Attack(
+        "a filling out of range", _array(TABLE, lambda m: m.update(fill_value=1e308)), "fill_value 1e.308 is no", TABLE
+    ),
     Attack("words of any length", _array(TABLE, lambda m: m.update(data_type="string")), "has the type", TABLE),
     Attack(
         "a codec by its entry point",
