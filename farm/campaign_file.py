@@ -62,7 +62,7 @@ def parse(text: str, *, source: str) -> Any:
                 raise CampaignError(f"{where}: more than {MAX_LEVELS} levels of brackets; campaigns have at most 5")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
-            _refuse_keys_that_stand_twice(node, source)
+            _refuse_bad_keys(node, source)
         return yaml.safe_load(text)
     except yaml.composer.ComposerError as error:
         raise CampaignError(
@@ -73,9 +73,13 @@ def parse(text: str, *, source: str) -> Any:
     except yaml.YAMLError as error:
         mend = "; indent with spaces" if "\\t" in str(error) else ""
         raise CampaignError(f"{source}: not YAML: {_told(error)}{mend}") from None
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:  # of PyYAML's own readers of dates, numbers
+        raise CampaignError(
+            f"{source}: a value cannot be read ({str(error)[:200]}); mend it or put it in quotes"
+        ) from None
 
 
-def _refuse_keys_that_stand_twice(root: yaml.Node, source: str) -> None:
+def _refuse_bad_keys(root: yaml.Node, source: str) -> None:
     left = [root]
     while left:
         node = left.pop()
@@ -84,11 +88,12 @@ def _refuse_keys_that_stand_twice(root: yaml.Node, source: str) -> None:
         if isinstance(node, yaml.MappingNode):
             seen = set()
             for key, value in node.value:
-                if key.value in seen and isinstance(key, yaml.ScalarNode):
-                    line = key.start_mark.line + 1
-                    raise CampaignError(f"{source}: line {line}: the key {key.value!r} stands there twice; keep one")
-                if isinstance(key, yaml.ScalarNode):
-                    seen.add(key.value)
+                where = f"{source}: line {key.start_mark.line + 1}"
+                if not isinstance(key, yaml.ScalarNode):
+                    raise CampaignError(f"{where}: a key must be a word (an unfilled template?); write name: value")
+                if key.value in seen:
+                    raise CampaignError(f"{where}: the key {key.value!r} stands there twice; keep one")
+                seen.add(key.value)
                 left.append(value)
 
 

@@ -43,6 +43,12 @@ CAMPAIGNS = {
     "two_documents": GOOD + "---\nname: other\n",
     "key_twice": GOOD + "samples: 5\n",
     "number_as_key": GOOD + "7: 8\n",
+    "template": "name: mine\nsamples: {{ n }}\n",
+    "list_as_key": GOOD + "population: {[1, 2]: 3}\n",
+    "no_such_day": GOOD + "description: 2026-02-30\n",
+    "tagged_number": GOOD + "seed: !!int 'x'\n",
+    "tagged_time": GOOD + "description: !!timestamp 'x'\n",
+    "many_digits": GOOD + f"seed: {'9' * 5000}\n",
     "tab": "name: mine\n\tsamples: 4\n",
     "bomb": "a: &a [x, x, x, x, x, x, x, x, x]\n"
     + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
