@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from farm.commands.options import AsJson, DatasetUri, EndpointUrl
 from farm.errors import UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
+
+if TYPE_CHECKING:
+    from farm.dataset.verify import VerifyReport
 
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Shards looked at at once; else one for each core.", show_default=False)
@@ -76,25 +79,37 @@ def verify(
     from farm.dataset.manifest import read_manifest
     from farm.dataset.show import show_verification, verify_bar
     from farm.dataset.verify import verify as check
-    from farm.dataset.verify_state import default_state
+    from farm.dataset.verify_state import StateError, default_state
     from farm.storage import open_storage
 
     if state is not None and not deep:
         raise UserError("--state is for --deep: a fast verification takes seconds and notes nothing")
     storage = open_storage(uri, endpoint_url=endpoint_url)
+    ours = None
     if state is None and deep and not shard and not sample:
-        state = default_state(read_manifest(storage).dataset_id)
-    with verify_bar(ERROR_CONSOLE, "verifying shards") as progress:
-        report = check(
-            storage,
-            thorough=deep,
-            workers=workers,
-            processes=deep,
-            state=state,
-            shards=shard or (),
-            samples=sample or (),
-            progress=progress,
-        )
+        ours = default_state(read_manifest(storage).dataset_id)
+
+    def look(noted: Path | None) -> VerifyReport:
+        with verify_bar(ERROR_CONSOLE, "verifying shards") as progress:
+            return check(
+                storage,
+                thorough=deep,
+                workers=workers,
+                processes=deep,
+                state=noted,
+                shards=shard or (),
+                samples=sample or (),
+                progress=progress,
+            )
+
+    try:
+        report = look(state or ours)
+    except StateError as error:  # before anything was looked at
+        if ours is None:
+            raise
+        # Nobody asked for a state: where there can be none, all that is lost is that this run can be gone on with.
+        ERROR_CONSOLE.print(f"this verification could not go on after an interruption: {error}", markup=False)
+        report = look(None)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
     else:

@@ -25,6 +25,10 @@ FOLDER = Path("gaitfarm", "verify")
 """Where states lie that the user did not name, below the user's own cache folder."""
 
 
+class StateError(UserError):
+    """A state cannot be used: it cannot be opened or locked, is another verification's, or damaged."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """A shard that was read to the last byte and found sound."""
@@ -61,35 +65,52 @@ class VerifyState:
         """Open a state, or begin one.
 
         Raises:
-            UserError: It cannot be opened, is of another dataset, is damaged, or another verification writes it.
+            StateError: It cannot be opened or locked, is of another dataset or damaged, or another verification's.
         """
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BufferedRandom = path.open("r+b" if path.exists() else "w+b")
         except OSError as error:
-            raise UserError(f"the state {path} cannot be opened: {error.strerror}; name another file") from None
+            raise StateError(f"the state {path} cannot be opened: {error.strerror}; name another file") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.checked = self._read(dataset_id)
         except BlockingIOError:
             self._file.close()
-            raise UserError(f"another verification writes the state {path}; let it end, or name another file") from None
+            raise StateError(
+                f"another verification writes the state {path}; let it end, or name another file"
+            ) from None
+        except OSError as error:  # for instance NFS without locks
+            self._file.close()
+            raise StateError(
+                f"the state {path} cannot be locked or read: {error.strerror}; name a file on a local disk"
+            ) from None
         except BaseException:
             self._file.close()
             raise
 
     def add(self, checked: Checked) -> None:
-        """Note a sound shard; it is in the file when this returns."""
-        self._file.write(json.dumps(asdict(checked)).encode() + b"\n")
-        self._file.flush()
+        """Note a sound shard; it is in the file when this returns.
+
+        Raises:
+            UserError: The disk is full, or gone.
+        """
+        try:
+            self._file.write(json.dumps(asdict(checked)).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise UserError(
+                f"the state {self.path} cannot be written: {error.strerror}; make room, or name another file"
+            ) from None
 
     def close(self, *, finished: bool) -> None:
         """Let go of the file. A verification that has come to its end leaves none: the next one reads everything."""
         if finished:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a line that could not be written; it is checked again
+            self._file.close()
 
     def _read(self, dataset_id: str) -> dict[str, Checked]:
         data = self._file.read()
@@ -108,15 +129,15 @@ class VerifyState:
             checked = [_CHECKED.validate_python(strict_json.parse(line)) for line in lines[1:]]
         except (ValueError, ValidationError) as error:
             line = str(error).splitlines()[0]
-            raise UserError(
+            raise StateError(
                 f"the state {self.path} is damaged or no state of gaitfarm verify ({line}); {mend}"
             ) from None
         if header.gaitfarm_verify != STATE_VERSION:
-            raise UserError(
+            raise StateError(
                 f"the state {self.path} has version {header.gaitfarm_verify}, known is {STATE_VERSION}; {mend}"
             )
         if header.dataset_id != dataset_id:
-            raise UserError(
+            raise StateError(
                 f"the state {self.path} is of the dataset {header.dataset_id}, this one is {dataset_id}; {mend}"
             )
         return {item.shard_id: item for item in checked}

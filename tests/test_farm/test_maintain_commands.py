@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -11,6 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from farm.cli import app
+from farm.dataset.manifest import read_manifest
+from farm.dataset.verify_state import VerifyState, default_state
 from farm.storage import FileStorage
 from tests.datasets import make_dataset
 from tests.samples import make_campaign
@@ -39,6 +43,35 @@ def run(*arguments: str | Path) -> Result:
 
 def objects(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_state_that_nobody_asked_for_is_done_without(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where a folder is needed")
+    done = run("verify", dataset, "--workers", "1")
+    assert done.exit_code == 0, done.stderr
+    assert "could not go on after an interruption: the state " in done.stderr
+    asked = run("verify", dataset, "--workers", "1", "--state", tmp_path / "cache" / "mine")
+    assert (asked.exit_code, asked.stdout) == (2, "")
+    assert "cannot be opened" in asked.stderr
+
+
+def test_two_verifications_at_once_do_not_refuse_each_other(dataset: Path) -> None:
+    dataset_id = read_manifest(FileStorage(dataset)).dataset_id
+    other = VerifyState(default_state(dataset_id), dataset_id)
+    done = run("verify", dataset, "--workers", "1")
+    assert done.exit_code == 0, done.stderr
+    assert other.path.exists()
+    other.close(finished=True)
+
+
+def test_a_disk_without_locks_is_named(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    asked = run("verify", dataset, "--workers", "1", "--state", tmp_path / "mine")
+    assert asked.exit_code == 2
+    assert "cannot be locked or read: No locks available; name a file on a local disk" in asked.stderr
 
 
 def leftover(dataset: Path) -> Path:
