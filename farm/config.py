@@ -183,6 +183,10 @@ class QualityLimits(Frozen):
     speed_m_s: _range(0.1, 3.0) = (0.25, 2.2)  # type: ignore[valid-type]
 
 
+MAX_SAMPLES = 100_000_000
+"""Samples of the largest campaign; whoever reads a dataset takes it at its word up to here."""
+
+
 class Campaign(Frozen):
     """The whole order: who, how many, by which engine, how filmed, how judged.
 
@@ -193,7 +197,7 @@ class Campaign(Frozen):
     description: str = ""
     license: str = "CC-BY-4.0"
     seed: int = Field(1, ge=0, lt=2**63)
-    samples: int = Field(ge=1, le=100_000_000)
+    samples: int = Field(ge=1, le=MAX_SAMPLES)
     gaits_per_shard: int = Field(8, ge=1, le=4096)
     body_model: BodyModel = Field("planar", description="sagittal plane, or three dimensions")
     engine: Engine = Field("opensim", description="what integrates the walks; see `simulation.recheck_fraction`")

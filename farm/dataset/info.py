@@ -10,7 +10,7 @@ from farm.dataset.engines import engines_of, rechecks_of
 from farm.dataset.manifest import read_manifest
 from farm.dataset.parts import PLACE_COLUMNS
 from farm.dataset.table import IndexTable
-from farm.planning import Plan
+from farm.dataset.verify_shard import plan_of_manifest
 from farm.storage import Storage, open_storage
 
 SUMMARISED = ("gait_speed", "cadence", "step_length", "step_time", "stature_m", "mass_kg", "age_years")
@@ -57,10 +57,10 @@ def info(source: str | Storage, *, endpoint_url: str | None = None) -> dict[str,
         "columns": [name for name in table.columns if name not in PLACE_COLUMNS] if n_gaits else [],
         "selection": manifest.selection.model_dump() if manifest.selection else None,
     }
-    samples = manifest.campaign.get("samples")
-    if manifest.selection is None and isinstance(samples, int):
-        summary["n_samples_asked"] = samples
-        summary["n_shards_planned"] = len(Plan(samples, manifest.gaits_per_shard))
+    plan = plan_of_manifest(manifest)
+    if plan is not None:
+        summary["n_samples_asked"] = plan.samples
+        summary["n_shards_planned"] = len(plan)
     return summary
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExe
 from concurrent.futures.process import BrokenProcessPool
 
 from farm.dataset.manifest import DatasetManifest
-from farm.dataset.verify_shard import ShardJob, ShardResult, check_shard, crashed
+from farm.dataset.verify_shard import ShardJob, ShardResult, check_open, check_shard, crashed
 from farm.storage import Storage
 
 AHEAD = 2
@@ -43,6 +43,17 @@ def check_all(
     while lost := (yield from _in_processes(storage, manifest, waiting, workers)):
         for job in lost:  # one of them killed its process, and with it the pool: each again, alone
             yield _alone(storage, manifest, job)
+
+
+def list_open(storage: Storage, shard_ids: Iterable[str], *, workers: int) -> Iterator[ShardResult]:
+    """What lies under each of these shards, which nobody has committed: one listing for each, in threads.
+
+    Raises:
+        StorageError: The storage cannot be listed.
+    """
+    pool = ThreadPoolExecutor(workers)
+    jobs = (ShardJob(shard_id, thorough=False) for shard_id in shard_ids)
+    yield from _in_pool(pool, lambda job: pool.submit(check_open, storage, job.shard_id), jobs, workers)
 
 
 def _in_threads(

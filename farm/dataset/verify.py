@@ -25,17 +25,16 @@ from farm.dataset.catalogue import index_rows, load_index
 from farm.dataset.manifest import (
     CATALOGUE,
     COMMITS,
-    DatasetManifest,
     commit_key,
     committed_shards,
     read_manifest,
     read_record,
 )
-from farm.dataset.shard_pool import check_all
-from farm.dataset.verify_shard import ShardJob, ShardResult, check_open, plan_of_manifest, row_digest
+from farm.dataset.shard_pool import check_all, list_open
+from farm.dataset.verify_shard import ShardJob, ShardResult, plan_of_manifest, row_digest
 from farm.dataset.verify_state import VerifyState
 from farm.errors import FormatError, StorageError, UserError
-from farm.planning import shard_id_of
+from farm.planning import Plan, shard_id_of
 from farm.storage import Storage, open_storage
 
 LISTINGS_AT_ONCE = 16
@@ -48,7 +47,7 @@ CATALOGUE_ROWS = 2000
 """Rows of the catalogue that are compared at once."""
 
 Progress = Callable[[int, int, int], None]
-"""Called with the number of shards done and in all, and the bytes that the done ones hold."""
+"""Called with the number of shards done and in all (planned ones too), and the bytes that the done ones hold."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +161,11 @@ def verify(
     storage = open_storage(source, endpoint_url=endpoint_url) if isinstance(source, str) else source
     manifest = read_manifest(storage)
     committed = committed_shards(storage)
-    chosen = _chosen(storage, manifest, committed, shards, samples)
+    plan = plan_of_manifest(manifest)
+    chosen = _chosen(storage, plan, committed, shards, samples)
     part = bool(shards or samples)
+    n_open = 0 if part else _count_open(plan, committed)
+    in_all = len(chosen) + n_open
     tally = _Tally()
     noted = VerifyState(state, manifest.dataset_id) if state is not None and thorough else None
     n_resumed = 0
@@ -181,14 +183,16 @@ def verify(
                 noted.add(result.checked)
             n_resumed += thorough and result.readable and result.checked is None and not result.faults
             if progress is not None:
-                progress(number, len(chosen), done_bytes)
+                progress(number, in_all, done_bytes)
         finished = True
     finally:
         if noted is not None:
             noted.close(finished=finished)
-    still_open = [] if part else _open(manifest, committed)
-    for shard_id in still_open:
-        tally.add(check_open(storage, shard_id))
+    leftovers = list_open(storage, _open(plan, committed) if n_open else (), workers=LISTINGS_AT_ONCE)
+    for number, result in enumerate(leftovers, start=len(chosen) + 1):
+        tally.add(result)
+        if progress is not None:
+            progress(number, in_all, done_bytes)
     faults = [fault for shard_id in sorted(tally.faults) for fault in tally.faults[shard_id]]
     faults += _twice(tally.accounted)
     if not part:
@@ -200,8 +204,8 @@ def verify(
         n_shards=len(chosen),
         n_resumed=n_resumed,
         n_gaits=tally.n_gaits,
-        n_open=len(still_open),
-        open_shards=tuple(still_open[:MAX_NAMED]),
+        n_open=n_open,
+        open_shards=tuple(islice(_open(plan, committed), MAX_NAMED)) if n_open else (),
         damaged_shards=dict(sorted(tally.damaged.items())),
         faults=tuple(faults),
         **tally.results,
@@ -209,7 +213,7 @@ def verify(
 
 
 def _chosen(
-    storage: Storage, manifest: DatasetManifest, committed: Sequence[str], shards: Sequence[str], samples: Sequence[int]
+    storage: Storage, plan: Plan | None, committed: Sequence[str], shards: Sequence[str], samples: Sequence[int]
 ) -> Sequence[str]:
     """The shards to look at."""
     if not shards and not samples:
@@ -221,7 +225,6 @@ def _chosen(
         raise UserError(
             f"{storage.uri} has no shard {missing!r}: it is not made yet, or misspelt (see `gaitfarm info`)"
         )
-    plan = plan_of_manifest(manifest)
     for sample_id in sorted(set(samples)):
         if plan is not None and 0 <= sample_id < plan.samples:
             shard_id = plan.shard_of(sample_id).shard_id
@@ -239,11 +242,17 @@ def _shard_named(name: str) -> str:
     return shard_id_of(int(name)) if name.isascii() and name.isdigit() and len(name) <= 12 else name
 
 
-def _open(manifest: DatasetManifest, committed: Sequence[str]) -> list[str]:
-    """The shards that are planned and not committed."""
-    plan = plan_of_manifest(manifest)
+def _count_open(plan: Plan | None, committed: Sequence[str]) -> int:
+    """How many shards are planned and not committed, without going through the plan."""
+    if plan is None:
+        return 0
+    return len(plan) - sum(int(one) < len(plan) and one == shard_id_of(int(one)) for one in committed)
+
+
+def _open(plan: Plan | None, committed: Sequence[str]) -> Iterator[str]:
+    """The shards that are planned and not committed, one at a time: they may be many."""
     known = frozenset(committed)
-    return [] if plan is None else [one.shard_id for one in plan if one.shard_id not in known]
+    return (one.shard_id for one in plan or () if one.shard_id not in known)
 
 
 def _strangers(storage: Storage) -> list[Fault]:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from farm.config import MAX_SAMPLES
 from farm.dataset.catalogue import index_rows
 from farm.dataset.inspect_shard import Found, inspect_shard
-from farm.dataset.manifest import SHARDS, DatasetManifest, ShardRecord, commit_key, read_commit, record_of
+from farm.dataset.manifest import DATASET_KEY, SHARDS, DatasetManifest, ShardRecord, commit_key, read_commit, record_of
 from farm.dataset.verify_state import Checked
 from farm.errors import FormatError, StorageError
 from farm.planning import Plan
@@ -180,8 +181,17 @@ def _plan_faults(manifest: DatasetManifest, record: ShardRecord) -> tuple[Found,
 
 
 def plan_of_manifest(manifest: DatasetManifest) -> Plan | None:
-    """The plan behind a dataset; a part that was pulled has none."""
+    """The plan behind a dataset; a part that was pulled has none.
+
+    Raises:
+        FormatError: It asks for more samples than any campaign can: going through them would never end.
+    """
     samples = manifest.campaign.get("samples")
     if manifest.selection is not None or not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
         return None
+    if samples > MAX_SAMPLES:
+        raise FormatError(
+            f"{DATASET_KEY}: campaign.samples is more than {MAX_SAMPLES}, the most that a campaign has; "
+            "it is damaged or hostile: restore it from a copy"
+        )
     return Plan(samples, manifest.gaits_per_shard)

@@ -15,6 +15,7 @@ import pytest
 import zarr
 
 from farm.dataset.catalogue import compact
+from farm.dataset.info import info
 from farm.dataset.reader import GaitDataset
 from farm.dataset.schema import stored_arrays
 from farm.dataset.table import to_parquet
@@ -240,3 +241,28 @@ def test_a_catalogue_that_differs_from_the_commits(dataset: Path) -> None:
 def test_what_is_no_dataset_is_not_verified(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="holds no dataset"):
         verify(str(tmp_path))
+
+
+def test_no_manifest_makes_a_verification_run_for_ever(dataset: Path) -> None:
+    path = dataset / "dataset.json"
+    manifest = json.loads(path.read_text())
+    manifest["campaign"]["samples"] = 10**15
+    path.write_text(json.dumps(manifest))
+    for look in (lambda: verify(str(dataset), thorough=False), lambda: info(str(dataset))):
+        with pytest.raises(FormatError, match=r"campaign\.samples is more than 100000000.*restore it"):
+            look()
+
+
+def test_shards_that_are_not_made_yet_are_counted_as_they_are_listed(dataset: Path) -> None:
+    path = dataset / "dataset.json"
+    manifest = json.loads(path.read_text())
+    manifest["campaign"]["samples"] = 3 * 1202
+    path.write_text(json.dumps(manifest))
+    (dataset / "shards" / "00000700").mkdir()
+    (dataset / "shards" / "00000700" / "left").write_bytes(b"12345")
+    steps: list[tuple[int, int]] = []
+    report = verify(str(dataset), thorough=False, progress=lambda done, total, _: steps.append((done, total)))
+    assert report.sound
+    assert steps == [(number, 1202) for number in range(1, 1203)]
+    assert (report.n_open, report.n_garbage, report.garbage_bytes) == (1200, 1, 5)
+    assert (report.open_shards[0], len(report.open_shards)) == ("00000002", 1000)
