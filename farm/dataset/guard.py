@@ -310,7 +310,7 @@ def _check_fill(fill: Any, dtype: np.dtype[Any], path: str) -> None:
     """What stands for missing chunks is a number of the array's type; zarr would turn others into one, or fail."""
     if dtype.kind == "f":
         fits = fill in ("NaN", "Infinity", "-Infinity") or (
-            type(fill) in (int, float) and abs(fill) <= np.finfo(dtype).max
+            type(fill) in (int, float) and abs(fill) <= float(np.finfo(dtype).max)
         )
     elif dtype.kind == "b":
         fits = isinstance(fill, bool)
