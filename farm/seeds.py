@@ -21,7 +21,7 @@ class Stream(IntEnum):
     MOTOR_NOISE = 4
     SCENE = 5
     CAMERAS = 6
-    SPLIT = 7
+    SPLIT = 7  # taken, but no longer drawn from: a split hashes (seed, sample id), see `farm.dataset.split`
     AUGMENTATION = 8
     RECHECK = 9
 

@@ -22,15 +22,6 @@ MAX_FAULTS = 50
 """Faults shown one by one; `--json` has them all."""
 
 
-@contextmanager
-def progress_bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for as long as the block runs; what it gives takes the number of steps done and in all."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
 class _Bytes(ProgressColumn):
     """Bytes so far, and in a second."""
 
