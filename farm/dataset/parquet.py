@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from farm.errors import FormatError
+from farm.errors import FormatError, StorageError
 
 MEMORY_LIMIT = "1GB"
 """What a question may hold in memory; beyond that DuckDB puts sorts aside in the table's own folder."""
@@ -21,6 +21,9 @@ DuckDB's own 122,880 rows would be 250 MB."""
 
 MAX_ROW_BYTES = 16 << 20
 """DuckDB's bound on one JSON line; a row takes a few kilobytes."""
+
+_CANNOT_WRITE = re.compile(r"(?i)could not write|cannot open file|no space left|disk quota")
+"""What DuckDB says of files that it makes; the files that it reads are there, so that these it can open."""
 
 _RANK = {"": 0, "BOOLEAN": 1, "BIGINT": 2, "DOUBLE": 3, "VARCHAR": 4, "VARCHAR[]": 5}
 _KINDS = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", list: "VARCHAR[]", tuple: "VARCHAR[]"}
@@ -50,22 +53,25 @@ def write_rows(rows: Iterable[Mapping[str, Any]], path: Path, types: Mapping[str
 
     Raises:
         FormatError: A number is too large for a column of numbers.
+        StorageError: There is no room for the file.
     """
     lines = path.with_suffix(".ndjson")
     kinds = dict(types or {"sample_id": "BIGINT"})
-    with lines.open("w", encoding="utf-8") as file:
-        for row in rows:
-            _widen(kinds, row)
-            file.write(json.dumps(dict(row), allow_nan=False) + "\n")
-    columns = ", ".join(f"{text(name)}: {text(kind or 'DOUBLE')}" for name, kind in kinds.items())
-    source = (
-        f"read_json({text(str(lines))}, format = 'newline_delimited', columns = {{{columns}}}, "
-        f"maximum_object_size = {MAX_ROW_BYTES})"
-    )
     try:
+        with lines.open("w", encoding="utf-8") as file:
+            for row in rows:
+                _widen(kinds, row)
+                file.write(json.dumps(dict(row), allow_nan=False) + "\n")
+        columns = ", ".join(f"{text(name)}: {text(kind or 'DOUBLE')}" for name, kind in kinds.items())
+        source = (
+            f"read_json({text(str(lines))}, format = 'newline_delimited', columns = {{{columns}}}, "
+            f"maximum_object_size = {MAX_ROW_BYTES})"
+        )
         _copy(f"SELECT * FROM {source}", path)  # noqa: S608  (our own file)
+    except OSError as error:
+        raise _unwritten(path.parent, error) from None
     finally:
-        lines.unlink()
+        lines.unlink(missing_ok=True)
 
 
 def merge(paths: Sequence[Path], path: Path, *, order_by: str) -> None:
@@ -73,6 +79,7 @@ def merge(paths: Sequence[Path], path: Path, *, order_by: str) -> None:
 
     Raises:
         FormatError: A file is damaged.
+        StorageError: There is no room for the file.
     """
     listed = ", ".join(text(str(item)) for item in paths)
     _copy(f"SELECT * FROM read_parquet([{listed}], union_by_name = true) ORDER BY {order_by}", path)  # noqa: S608
@@ -87,11 +94,11 @@ def read(path: Path, columns: str, *, limit: int) -> list[tuple[Any, ...]]:
     query = f"SELECT {columns} FROM read_parquet({text(str(path))}) LIMIT {limit}"  # noqa: S608  (our own file)
     try:
         return connect(path.parent).execute(query).fetchall()
-    except duckdb.Error as error:
+    except (duckdb.Error, UnicodeDecodeError) as error:  # the latter where an error's text quotes the file's bytes
         raise damaged(error) from None
 
 
-def damaged(error: duckdb.Error) -> FormatError:
+def damaged(error: Exception) -> FormatError:
     """What to tell of files that DuckDB cannot read."""
     return FormatError(
         f"the catalogue cannot be read ({first_line(error)}); it is derived: "
@@ -114,8 +121,14 @@ def _copy(query: str, path: Path) -> None:
     options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
     try:
         connect(path.parent).execute(f"COPY ({query}) TO {text(str(path))} ({options})")
-    except duckdb.Error as error:
+    except (duckdb.Error, UnicodeDecodeError) as error:
+        if isinstance(error, duckdb.OutOfMemoryException) or _CANNOT_WRITE.search(str(error)):
+            raise _unwritten(path.parent, error) from None
         raise damaged(error) from None
+
+
+def _unwritten(folder: Path, error: Exception) -> StorageError:
+    return StorageError(f"cannot write below {folder} ({first_line(error)}): free space there, or set TMPDIR")
 
 
 def _widen(kinds: dict[str, str], row: Mapping[str, Any]) -> None:
