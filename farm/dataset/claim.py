@@ -41,7 +41,8 @@ TOMBSTONES_KEPT_S = 7 * 86400.0
 """A driver that slept longer than a week finds no tombstone; its workers died with its Ray long before."""
 
 BELIEVED_S = 5.0
-"""How long an object of an attempt's own (`put`) takes a claim for standing; a record (`put_once`) always looks."""
+"""How long an object of an attempt's own (`put`), or removing one, takes a claim for standing; a record (`put_once`)
+always looks."""
 
 READ_BACK_ATTEMPTS = 5
 
@@ -128,6 +129,11 @@ class ClaimedStorage:
     def uri(self) -> str:
         return self._inner.uri
 
+    @property
+    def retries(self) -> int:
+        """How often requests were tried again; 0 for storage that does not count that."""
+        return int(getattr(self._inner, "retries", 0))
+
     def get(self, key: str) -> bytes:
         return self._inner.get(key)
 
@@ -154,6 +160,7 @@ class ClaimedStorage:
         return self._inner.size(key)
 
     def delete(self, key: str) -> None:
+        self._still_claimed(believed_s=BELIEVED_S)
         self._inner.delete(key)
 
     def now_s(self) -> float:

@@ -145,6 +145,8 @@ def test_a_driver_that_slept_finds_its_claim_buried_and_writes_no_more(
             for write in (at_a_worker.put_once, at_a_worker.put):
                 with pytest.raises(StorageError, match="claim was taken away"):
                     write("commits/1.json", b"ours")
+            with pytest.raises(StorageError, match="claim was taken away"):
+                at_a_worker.delete("commits/0.json")
             assert at_a_worker.get("commits/0.json") == b"theirs"
         assert [item.key for item in storage.list("commits/")] == ["commits/0.json"]
 
@@ -187,6 +189,20 @@ def test_an_object_that_is_not_there_at_once_is_waited_for_and_never_assumed(sto
     never.hidden = 10**6
     with pytest.raises(StorageError, match="cannot be read back"):
         ClaimedStorage(never, "0" * 32, 0.01).put_once("commits/0.json", b"ours")
+
+
+def test_a_repair_whose_claim_was_buried_removes_nothing(storage: Heedless) -> None:
+    storage.put("commits/0.json", b"theirs")
+    storage.put(f"{CLAIMS}{'0' * 32}.buried", b"buried\n")
+    with pytest.raises(StorageError, match="claim was taken away"):
+        ClaimedStorage(storage, "0" * 32, 0.01).delete("commits/0.json")
+    assert storage.get("commits/0.json") == b"theirs"
+
+
+def test_retries_are_those_of_the_storage_below(storage: Heedless) -> None:
+    assert ClaimedStorage(storage, "0" * 32, 0.01).retries == 0
+    storage.retries = 3  # type: ignore[attr-defined]  # as S3's
+    assert ClaimedStorage(storage, "0" * 32, 0.01).retries == 3
 
 
 @pytest.mark.parametrize("turn", range(5))
