@@ -6,18 +6,21 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import boto3
 import pytest
 
 from tests.integration import swift as swift_module
 from tests.integration.ceph import ACCESS_KEY, INSTALL, SECRET_KEY, CephError, CephServer
-from tests.integration.swift import SwiftServer
+from tests.integration.swift import SwiftError, SwiftServer
 
 _buckets = itertools.count()
+
+Server = TypeVar("Server", CephServer, SwiftServer)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def ceph() -> Iterator[CephServer]:
     missing = CephServer.missing_programs()
     if missing:
         _cannot(f"Ceph is not installed ({', '.join(missing)}), so S3 was not tested: {INSTALL}")
-    server = _started_ceph()
+    server = _started(CephServer, "gf-ceph-", CephError)
     try:
         yield server
     finally:
@@ -49,24 +52,22 @@ def swift() -> Iterator[SwiftServer]:
     missing = SwiftServer.missing_parts(base)
     if missing:
         _cannot(f"the store without atomic put-if-absent was not tested: Swift lacks {' and '.join(missing)}")
-    server = SwiftServer(Path(tempfile.mkdtemp(prefix="gf-swift-")) / "swift")
+    server = _started(SwiftServer, "gf-swift-", SwiftError)
     try:
-        server.start()
         yield server
     finally:
         server.stop()
-        shutil.rmtree(server.folder.parent, ignore_errors=True)
 
 
-def _started_ceph(attempts: int = 3) -> CephServer:
-    """Between finding a free port and listening on it, another test run on this machine may take it: then again."""
+def _started(kind: Callable[[Path], Server], prefix: str, failure: type[Exception], attempts: int = 3) -> Server:
+    """Between finding a free port and listening on it, another program on this machine may take it: then again."""
     while True:
         attempts -= 1
-        folder = Path(tempfile.mkdtemp(prefix="gf-ceph-"))
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
         try:
-            server = CephServer(folder)
+            server = kind(folder)
             server.start()
-        except CephError:
+        except failure:
             shutil.rmtree(folder, ignore_errors=True)
             if not attempts:
                 raise

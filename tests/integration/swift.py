@@ -98,7 +98,7 @@ class SwiftServer:
     """An S3 endpoint of its own, from `start` to `stop`."""
 
     def __init__(self, folder: Path) -> None:
-        """Prepare a server that keeps everything in `folder`, which must not exist yet."""
+        """Prepare a server that keeps everything in `folder`, which is empty or does not exist."""
         self.folder = folder
         self.port = free_port()
         self._running: list[subprocess.Popen[bytes]] = []
