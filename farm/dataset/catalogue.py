@@ -24,6 +24,7 @@ from pathlib import Path
 
 from farm.dataset.manifest import COMMITS, MAX_GAITS, ShardRecord, read_record
 from farm.dataset.parts import (
+    GAIT_COLUMNS,
     MAX_PART_ROWS,
     Gathering,
     Part,
@@ -46,6 +47,13 @@ READERS = 16
 
 LOOKS = 5
 """Times that the catalogue is listed anew because a part was taken over while it was read."""
+
+COLUMN_TYPES = frozenset({"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN"})
+"""SQL types that columns of gaits have."""
+
+MEND = "it is derived: delete the objects under catalogue/ and run `gaitfarm compact`"
+
+_IS_PLACE = "(sample_id >= 0 AND position >= 0 AND shard_id IS NOT NULL AND attempt_id IS NOT NULL)"
 
 
 @dataclass(frozen=True)
@@ -97,19 +105,35 @@ def load_index(storage: Storage, *, with_rejected: bool = False) -> IndexTable:
         with_rejected: Also have the table `rejected`, for `IndexTable.ask`.
 
     Raises:
-        FormatError: A commit is damaged, or two shards hold the same sample.
+        FormatError: A commit is damaged, two shards hold the same sample, or the catalogue is none of ours.
     """
     table = _open_index(storage, ("gaits", "shards", *(("rejected",) if with_rejected else ())))
     n_told = int(table.ask("SELECT coalesce(sum(n_accepted), 0) FROM shards WHERE n_accepted <= ?", [MAX_GAITS])[0][0])
     if len(table) != n_told:  # before anything goes through all of them: there may be any number
-        raise FormatError(
-            f"{storage.uri}: the catalogue holds {len(table)} gaits of shards that have {n_told}; it is derived: "
-            "delete the objects under catalogue/ and run `gaitfarm compact`"
-        )
+        raise FormatError(f"{storage.uri}: the catalogue holds {len(table)} gaits of shards that have {n_told}; {MEND}")
+    _check_columns(table, storage.uri)
+    lost = table.ask(f"SELECT count(*) FROM gaits WHERE NOT coalesce({_IS_PLACE}, false)")[0][0]  # noqa: S608  (ours)
+    if lost:
+        raise FormatError(f"{storage.uri}: {lost} gaits of the catalogue say no sample or place; {MEND}")
     twice = table.ask("SELECT sample_id FROM gaits GROUP BY sample_id HAVING count(*) > 1 ORDER BY sample_id LIMIT 1")
     if twice:
         raise FormatError(f"{storage.uri}: sample {twice[0][0]} is in the index twice; run `gaitfarm verify`")
     return table
+
+
+def _check_columns(table: IndexTable, uri: str) -> None:
+    """Whoever reads the index counts on these types: `write_rows` makes no others of what commits may say."""
+    types = dict(table.ask("SELECT column_name, column_type FROM (DESCRIBE gaits)"))
+    for name, kind in GAIT_COLUMNS.items():
+        if types.get(name) != kind:
+            raise FormatError(
+                f"{uri}: the catalogue's column {name} is {types.get(name, 'missing')}, not {kind}; {MEND}"
+            )
+    for name, kind in types.items():
+        if kind not in COLUMN_TYPES:
+            raise FormatError(
+                f"{uri}: the catalogue's column {name[:80]!r} is {kind[:80]}, which no commit has; {MEND}"
+            )
 
 
 def index_of(records: Iterable[ShardRecord]) -> IndexTable:

@@ -350,3 +350,27 @@ def test_records_come_in_order_and_only_a_few_are_fetched_ahead(tmp_path: Path) 
     assert [record.shard_id for record in records] == [f"{number:08d}" for number in range(1, 60)]
     with pytest.raises(ObjectNotFoundError):
         list(iter_records(storage, ["00000099"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("* REPLACE (CASE WHEN sample_id = 0 THEN NULL ELSE sample_id END AS sample_id)", "1 gaits .* say no sample"),
+        ("* REPLACE (-1 - sample_id AS sample_id)", "4 gaits .* say no sample or place"),
+        ("* REPLACE (NULL::BIGINT AS position)", "4 gaits .* say no sample or place"),
+        ("* REPLACE (NULL::VARCHAR AS shard_id)", "4 gaits .* say no sample or place"),
+        ("* REPLACE (position::VARCHAR AS position)", "column position is VARCHAR, not BIGINT"),
+        ("* EXCLUDE (attempt_id)", "column attempt_id is missing, not VARCHAR"),
+        ("*, DATE '2026-11-25' AS day", "column 'day' is DATE, which no commit has"),
+        ("*, [1, 2] AS list", r"column 'list' is INTEGER\[\], which no commit has"),
+    ],
+)
+def test_a_catalogue_that_no_gaitfarm_wrote_is_named(tmp_path: Path, change: str, message: str) -> None:
+    storage = FileStorage(tmp_path / "set")
+    commit(storage, range(2))
+    path = tmp_path / "set" / compact(storage).parts[0]
+    changed = tmp_path / "changed.parquet"
+    duckdb.sql(f"COPY (SELECT {change} FROM read_parquet('{path}')) TO '{changed}' (FORMAT parquet)")
+    path.write_bytes(changed.read_bytes())
+    with pytest.raises(FormatError, match=f"{message}.*delete the objects under catalogue/"):
+        load_index(storage)
