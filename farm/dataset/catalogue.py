@@ -17,7 +17,7 @@ import re
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +149,8 @@ def compact(storage: Storage) -> Compaction:
     """Bring the catalogue up to everything that is committed now.
 
     Several may compact at once: each writes parts that are true, and removes only
-    such as its own stand for.
+    such as its own stand for. A commit that was taken out or replaced meanwhile
+    costs the part that tells of it; the next compaction makes up for that.
     """
     with tempfile.TemporaryDirectory(prefix="gaitfarm-") as folder:
         for look in range(LOOKS):
@@ -218,16 +219,18 @@ def _compact(storage: Storage, folder: Path) -> Compaction:
     full = [part for part in parts if part.n_rows >= MAX_PART_ROWS]
     small = [part for part in parts if part.n_rows < MAX_PART_ROWS]
     names = [part.name for part in full]
+    stored: dict[str, list[str]] = {}
     if newer or len(small) > 1:
         gathering = Gathering(folder / "0")
         for part in small:
-            gathering = _room(storage, gathering, names)
+            gathering = _room(storage, gathering, stored)
             gathering.add_part(storage, part)
         for record in iter_records(storage, newer):
-            gathering = _room(storage, gathering, names)
+            gathering = _room(storage, gathering, stored)
             gathering.add(record, commits[record.shard_id])
         if gathering.shards:
-            names.append(gathering.store(storage))
+            stored[gathering.store(storage)] = list(gathering.shards)
+        names += _still_true(storage, stored, commits)
     else:
         names += [part.name for part in small]
     # Whatever was listed before the commits were tells of commits that stand, or is not to be believed: every true
@@ -237,12 +240,28 @@ def _compact(storage: Storage, folder: Path) -> Compaction:
     return Compaction(tuple(key_of(name, "gaits") for name in sorted(names)), len(newer), len(superseded))
 
 
-def _room(storage: Storage, gathering: Gathering, names: list[str]) -> Gathering:
+def _room(storage: Storage, gathering: Gathering, stored: dict[str, list[str]]) -> Gathering:
     """The gathering if it has room for more; else a new one, once the old one is stored."""
     if gathering.n_rows < MAX_PART_ROWS:
         return gathering
-    names.append(gathering.store(storage))
-    return Gathering(gathering.folder.with_name(str(len(names))))
+    stored[gathering.store(storage)] = list(gathering.shards)
+    return Gathering(gathering.folder.with_name(str(len(stored))))
+
+
+def _still_true(storage: Storage, stored: Mapping[str, Sequence[str]], commits: Mapping[str, int]) -> list[str]:
+    """Of the parts that we stored just now those whose commits stand; the others are removed.
+
+    A repair forgets a shard before and after it removes the commit. A part that is stored after
+    that would be believed as soon as the shard is made again with a commit of the same size.
+    """
+    now = _commits(storage) if stored else {}
+    false = [
+        name
+        for name, shard_ids in stored.items()
+        if any(now.get(shard_id) != commits[shard_id] for shard_id in shard_ids)
+    ]
+    remove(storage, false)
+    return [name for name in stored if name not in false]
 
 
 def _look(

@@ -37,6 +37,9 @@ STAGING = "staging/"
 REPAIRED = "repaired/"
 """Records of shards that `gaitfarm repair` has taken out of the dataset; no reader looks there."""
 
+NAMELESS = "damaged"
+"""How the copies of records begin there that do not say which attempt they are of."""
+
 MAX_DATASET_BYTES = 4 << 20
 MAX_COMMIT_BYTES = 64 << 20
 """A record of 4096 gaits with 200 numbers each takes about 20 MB."""

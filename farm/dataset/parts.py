@@ -55,6 +55,12 @@ GAIT_COLUMNS = {"sample_id": "BIGINT", "shard_id": "VARCHAR", "attempt_id": "VAR
 PLACE_COLUMNS = ("shard_id", "attempt_id", "position")
 """Columns that the index has beside those of the commits' rows: where a gait lies."""
 
+_SAID = ", ".join(
+    f"CASE WHEN typeof({name}) = '{SHARD_COLUMNS[name]}' THEN CAST({name} AS {SHARD_COLUMNS[name]}) END"
+    for name in ("shard_id", "attempt_id", "commit_bytes", "n_accepted", "n_rejected")
+)
+"""What a part says of its shards, as SQL; null where it is of another type than ours, which Python might not hold."""
+
 _NAME = re.compile(rf"^{CATALOGUE}([0-9]{{9}}-[0-9a-f]{{16}})\.parquet$")
 
 
@@ -94,12 +100,12 @@ def read_parts(storage: Storage, names: Sequence[str], folder: Path, *, max_shar
     def one(name: str) -> Part | None:
         try:
             path = fetch(storage, name, "shards", folder)
-            rows = read(path, "shard_id, attempt_id, commit_bytes, n_accepted + n_rejected", limit=max_shards + 1)
+            rows = read(path, _SAID, limit=max_shards + 1)
         except (ObjectNotFoundError, FormatError):
             return None
-        if len(rows) > max_shards:
+        if len(rows) > max_shards or any(value is None for row in rows for value in row):
             return None
-        return Part(name, {row[0]: (row[1], int(row[2])) for row in rows}, sum(int(row[3]) for row in rows))
+        return Part(name, {row[0]: (row[1], row[2]) for row in rows}, sum(row[3] + row[4] for row in rows))
 
     with ThreadPoolExecutor(DOWNLOADS) as pool:
         return [part for part in pool.map(one, names) if part is not None]

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from farm.dataset.catalogue import forget
 from farm.dataset.create import new_dataset_id
-from farm.dataset.manifest import REPAIRED, commit_key, read_commit, record_of
+from farm.dataset.manifest import NAMELESS, REPAIRED, commit_key, read_commit, record_of
 from farm.errors import AlreadyExistsError, FormatError, ObjectNotFoundError, StorageError
 from farm.storage import Storage
 
@@ -95,9 +95,10 @@ def _take_out(storage: Storage, shard_id: str, sha256: str, owner: str) -> Repai
         if claim is None:
             return RepairedShard(shard_id, "claimed by another repair")
         try:
-            _judged(storage, shard_id, sha256)
             forget(storage, [shard_id])
+            _judged(storage, shard_id, sha256)  # the last look: forgetting reads the catalogue, and takes its time
             storage.delete(commit_key(shard_id))
+            forget(storage, [shard_id])  # a compaction that had read the commit may have stored its part since
         finally:
             with contextlib.suppress(StorageError):  # a claim that stays is taken over in time
                 storage.delete(claim)
@@ -133,7 +134,7 @@ def _keep(storage: Storage, shard_id: str, data: bytes) -> str:
     except FormatError:
         names = []
     # Another damaged record of the same attempt may be there already: both are kept.
-    for name in (*names, f"{names[0] if names else 'damaged'}-{digest}"[-64:].lstrip("-")):
+    for name in (*names, f"{names[0] if names else NAMELESS}-{digest}"[-64:].lstrip("-")):
         key = f"{REPAIRED}{shard_id}/{name}.json"
         with contextlib.suppress(AlreadyExistsError):
             storage.put_once(key, data)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from farm.dataset import catalogue, parts
 from farm.dataset.catalogue import compact, forget, index_of, index_rows, iter_records, load_index, read_records
 from farm.dataset.manifest import RejectedGait, ShardRecord, StoredBytes, commit_key, committed_shards, record_to_json
+from farm.dataset.repair import take_out
 from farm.dataset.table import to_parquet
 from farm.errors import FormatError, ObjectNotFoundError, StorageError
 from farm.storage import FileStorage, Storage
@@ -265,6 +268,83 @@ def test_forgetting_shards_removes_the_parts_that_tell_of_them(tmp_path: Path) -
     assert storage.list("catalogue/") == []
     storage.delete(commit_key("00000001"))
     commit(storage, [1], attempt="b1")  # the same size: only forgetting keeps the old attempt out
+    assert_true(storage)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["repaired", "repaired and made again"])
+def test_a_commit_that_is_taken_out_while_it_is_compacted_leaves_no_part(tmp_path: Path, again: bool) -> None:
+    storage = Watched(tmp_path)
+    commit(storage, range(2))
+    sha256 = hashlib.sha256(storage.get(commit_key("00000001"))).hexdigest()
+    calm = FileStorage(tmp_path)
+
+    def repair(operation: str, key: str) -> None:
+        if operation == "put":  # all commits have been read
+            storage.before = lambda operation, key: None
+            (done,) = take_out(calm, {"00000001": sha256})
+            assert done.outcome == "taken out"
+            if again:
+                commit(calm, [1], attempt="another")
+
+    storage.before = repair
+    done = compact(storage)
+    if not again:
+        commit(calm, [1], attempt="b1")  # of the same size
+    assert done.parts == ()
+    assert storage.list("catalogue/") == []
+    assert_true(calm)
+    assert len(compact(calm).parts) == 1
+
+
+def test_a_repair_removes_what_was_compacted_since_it_forgot(tmp_path: Path) -> None:
+    storage = Watched(tmp_path)
+    commit(storage, range(2))
+    calm = FileStorage(tmp_path)
+    sha256 = hashlib.sha256(calm.get(commit_key("00000001"))).hexdigest()
+
+    def compacts(operation: str, key: str) -> None:
+        if (operation, key) == ("delete", commit_key("00000001")):
+            assert compact(calm).shards_added == 2
+
+    storage.before = compacts
+    (done,) = take_out(storage, {"00000001": sha256})
+    assert done.outcome == "taken out"
+    commit(calm, [1], attempt="b1")  # of the same size
+    assert_true(calm)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"commit_bytes": "NULL::BIGINT"},
+        {"shard_id": "[shard_id]"},
+        {"shard_id": "NULL::VARCHAR"},
+        {"attempt_id": "DATE '1999-01-01'"},
+        {"n_accepted": "'-inf'::DOUBLE"},
+        {"n_accepted": "NULL::BIGINT"},
+        {"n_rejected": "INTERVAL 1 DAY"},
+        {"n_accepted": "9223372036854775807::BIGINT"},
+    ],
+    ids=str,
+)
+def test_a_part_that_says_nonsense_of_its_shards_is_passed_over_and_replaced(
+    tmp_path: Path, cell: dict[str, str]
+) -> None:
+    storage = FileStorage(tmp_path / "dataset")
+    commit(storage, range(2))
+    (key,) = compact(storage).parts
+    shards = tmp_path / "dataset" / key.replace("catalogue/", "catalogue/shards/")
+    ((name, value),) = cell.items()
+    forged = tmp_path / "forged.parquet"
+    duckdb.execute(f"COPY (SELECT * REPLACE ({value} AS {name}) FROM read_parquet('{shards}')) TO '{forged}'")
+    shards.write_bytes(forged.read_bytes())
+    if "9223372036854775807" in value:
+        with pytest.raises(FormatError, match="delete the objects under catalogue/"):
+            load_index(storage)
+        assert forget(storage, ["00000000"]) == 1
+    else:
+        assert_true(storage)
+        assert compact(storage).shards_added == 2
     assert_true(storage)
 
 
