@@ -32,6 +32,7 @@ from farm.dataset.manifest import (
     CATALOGUE,
     COMMITS,
     DATASET_KEY,
+    NAMELESS,
     REPAIRED,
     SHARDS,
     STAGING,
@@ -188,7 +189,7 @@ def find_garbage(
     for (shard_id, group), objects in sorted(sorted_out.attempts.items()):
         if shard_id in untouchable or kept.get(shard_id) == group:
             continue
-        if group in sorted_out.repaired and not repaired:
+        if not repaired and (group in sorted_out.repaired or shard_id in sorted_out.nameless):
             n_repaired += len(objects)
             continue
         found.append(_garbage("attempt", group, objects, now_s, shard_id))
@@ -249,13 +250,19 @@ def _still_unnamed(storage: Storage, item: Garbage) -> bool:
 
 @dataclass
 class _Sorted:
-    """A listing by what its objects are."""
+    """A listing by what its objects are.
+
+    Attributes:
+        repaired: Groups of the attempts whose records are under `repaired/`.
+        nameless: Shards of which a record is there that could not be read: any of their groups may be its own.
+    """
 
     attempts: dict[tuple[str, str], list[StoredObject]] = field(default_factory=lambda: defaultdict(list))
     staged: dict[tuple[str, str], list[StoredObject]] = field(default_factory=lambda: defaultdict(list))
     catalogue: dict[str, list[StoredObject]] = field(default_factory=lambda: defaultdict(list))
     probes: list[StoredObject] = field(default_factory=list)
     repaired: set[str] = field(default_factory=set)
+    nameless: set[str] = field(default_factory=set)
     foreign: list[str] = field(default_factory=list)
 
     def take(self, item: StoredObject) -> None:
@@ -276,6 +283,8 @@ class _Sorted:
     def _take_repaired(self, key: str) -> None:
         shard_id, _, name = key.removeprefix(REPAIRED).partition("/")
         self.repaired.add(f"{SHARDS}{shard_id}/{name.partition('.')[0]}.zarr")
+        if name.startswith(f"{NAMELESS}-"):
+            self.nameless.add(shard_id)
 
 
 def _garbage(kind: Kind, where: str, objects: list[StoredObject], now_s: float, shard_id: str = "") -> Garbage:

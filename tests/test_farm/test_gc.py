@@ -12,6 +12,7 @@ import pytest
 from farm.dataset.catalogue import compact
 from farm.dataset.gc import DEFAULT_GRACE_S, MIN_GRACE_S, find_garbage, seconds, sweep_garbage
 from farm.dataset.manifest import read_manifest, read_record
+from farm.dataset.repair import take_out
 from farm.dataset.verify import verify
 from farm.dataset.writer import encode_shard
 from farm.errors import FormatError, UserError
@@ -145,6 +146,20 @@ def test_what_repair_took_out_stays_unless_asked_for(dataset: Path) -> None:
     plan = find_garbage(storage)
     assert (plan.garbage, plan.n_repaired) == ((), len(record.objects))
     assert {item.where for item in find_garbage(storage, repaired=True).garbage} == {record.group}
+
+
+def test_what_repair_took_out_by_a_record_that_nobody_can_read_stays_too(dataset: Path) -> None:
+    storage = FileStorage(dataset)
+    record = read_record(storage, "00000001")
+    (dataset / "commits" / "00000001.json").write_bytes(storage.get("commits/00000001.json")[:1000])
+    (done,) = take_out(storage, verify(storage).damaged_shards)
+    assert done.kept_at.startswith("repaired/00000001/damaged-")
+    lay(dataset, "shards/00000002/a1.zarr/zarr.json", age_s=0)
+    make_old(dataset)
+    plan = find_garbage(storage)
+    assert [item.where for item in plan.garbage] == ["shards/00000002/a1.zarr"]
+    assert plan.n_repaired == len(record.objects)
+    assert record.group in {item.where for item in find_garbage(storage, repaired=True).garbage}
 
 
 @pytest.mark.parametrize("grace_s", [0.0, MIN_GRACE_S - 1])
