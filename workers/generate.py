@@ -163,9 +163,8 @@ def _generate(
                 note_end(events, run.quarantined, interrupted=run.interrupted, seconds=time.monotonic() - start_s)
             wall_s, log_dir = time.monotonic() - start_s, cluster.log_dir
             replaced, peak_rss_bytes = crew.replaced, crew.peak_rss_bytes
-        if not run.lost_attempts:  # then nobody will want to read them
-            if cluster.here:
-                shutil.rmtree(cluster.log_dir, ignore_errors=True)
+        if cluster.here and not run.lost_attempts:  # then nobody will want to read them; a cluster's may be collected
+            shutil.rmtree(cluster.log_dir, ignore_errors=True)
             log_dir = None
     outage = Outage(limit_s=0.0) if run.interrupted else run.outage
     committed = outage.ride_out(lambda: committed_shards(storage), show.say)

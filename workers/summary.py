@@ -36,6 +36,8 @@ class RunSummary:
         stage_seconds: Worker seconds by stage, over all samples of this run.
         wall_s: From the first worker's start to the last commit.
         interrupted: Ended by a signal before the plan's end; run the same command to go on.
+        log_dir: Where the driver and the workers have written their logs, each on its own machine; None if nothing
+            was lost on a Ray of our own, whose logs are then removed.
     """
 
     uri: str
@@ -133,7 +135,7 @@ class RunSummary:
         rows += [(f"quarantined {sample_id}", why) for sample_id, why in self.quarantined.items()]
         rows += [(f"not written {shard_id}", why) for shard_id, why in self.failed_shards.items()]
         if self.log_dir is not None:
-            rows.append(("workers' logs", self.log_dir))
+            rows.append(("logs", self.log_dir))
         return rows
 
 

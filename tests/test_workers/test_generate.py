@@ -157,6 +157,8 @@ def test_a_finished_dataset_needs_no_worker(tmp_path: Path, faults: Callable[...
     again = run(campaign, tmp_path / "data")
     assert_complete(campaign, tmp_path / "data")
     assert (first.accepted, first.workers, first.clean) == (2, 2, True)
+    assert first.log_dir is not None, "the logs on a Ray that others started are kept, and it is said where"
+    assert {path.name for path in Path(first.log_dir).glob("*.jsonl")} >= {"driver.jsonl"}
     assert (again.accepted, again.workers, again.shards_before, again.clean) == (0, 0, 1, True)
     assert [attempts(file, i) for i in range(2)] == [1, 1]
 
