@@ -78,7 +78,7 @@ class Meters:
 
     def written(self, written: Written) -> None:
         """A shard was committed, by us or by a driver who was faster."""
-        if written.bytes:
+        if written.ours:
             self._count("gaitfarm_bytes", written.bytes)
             self._count("gaitfarm_shards")
         self._count("gaitfarm_stage_seconds", written.seconds, stage="write")

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from farm.config import Campaign
-from farm.dataset.manifest import RejectedGait, ShardRecord, commit_key, read_record
+from farm.dataset.manifest import STAGING, RejectedGait, ShardRecord, commit_key, read_record
 from farm.dataset.pack import PackedGait, PackedPicture, pack, rejected_gait
 from farm.dataset.writer import encode_shard
 from farm.errors import (
@@ -54,7 +54,6 @@ from workers.staged_archive import check_archive, check_picture
 from workers.summary import reason_code
 from workers.write import commit_shard
 
-STAGING = "staging/"
 ACCEPTED, REJECTED = "gait", "rejected"
 """Suffixes of staged objects, so that a listing tells how far an interrupted run had come."""
 
@@ -91,6 +90,7 @@ class Written:
         reasons: Rejected samples by reason code.
         bytes: What the dataset grew by; 0 if another driver's shard stands.
         seconds: What writing took.
+        ours: We committed it; so it is also where no gait was accepted and there are no bytes.
     """
 
     shard_id: str
@@ -99,6 +99,7 @@ class Written:
     reasons: Mapping[str, int] = field(default_factory=dict)
     bytes: int = 0
     seconds: float = 0.0
+    ours: bool = True
 
 
 class StagedGaitDamagedError(Exception):
@@ -296,13 +297,15 @@ def _put_patiently(storage: Storage, key: str, data: bytes, until_s: float) -> N
 
 def _written(record: ShardRecord, worker: str, start_s: float) -> Written:
     """What became of a shard, as the driver is told. Bytes count for who wrote them."""
+    ours = record.worker == worker
     return Written(
         record.shard_id,
         record.n_accepted,
         record.n_rejected,
         Counter(reason_code(reason) for gait in record.rejected for reason in gait.reasons),
-        record.bytes if record.worker == worker else 0,
+        record.bytes if ours else 0,
         time.perf_counter() - start_s,
+        ours,
     )
 
 

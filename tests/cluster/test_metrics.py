@@ -7,11 +7,13 @@ import json
 import os
 import re
 import threading
+from collections import Counter
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 import ray
+import ray.util.metrics
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
@@ -20,8 +22,9 @@ from tests.samples import make_campaign
 from tests.test_workers.faulty import FAULTS_VARIABLE, THIS, write_faults
 from workers import ray_session
 from workers.generate import generate
-from workers.meters import CAMPAIGN, METRICS
+from workers.meters import CAMPAIGN, METRICS, Meters
 from workers.run import Deadlines
+from workers.staging import Written
 from workers.summary import RunSummary
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "deploy" / "grafana" / "gaitfarm.json").read_text("utf-8"))
@@ -68,6 +71,21 @@ def test_the_dashboard_is_one_that_grafana_imports() -> None:
         assert panel["datasource"]["uid"] == "${datasource}", "no data source of one installation"
     assert {variable["name"] for variable in DASHBOARD["templating"]["list"]} == {"datasource", "campaign"}
     assert DASHBOARD["schemaVersion"] >= 36
+
+
+@pytest.mark.parametrize(("ours", "shards"), [(True, 1), (False, 0)])
+def test_a_shard_without_bytes_counts_for_who_committed_it(
+    monkeypatch: pytest.MonkeyPatch, ours: bool, shards: int
+) -> None:
+    counted: Counter[str] = Counter()
+
+    def inc(metric: ray.util.metrics.Counter, value: float, **_: object) -> None:
+        counted[metric.info["name"]] += int(value)
+
+    monkeypatch.setattr(ray.util.metrics.Counter, "inc", inc)
+    Meters("mine").written(Written("00000000", 0, 4, bytes=0, seconds=2.0, ours=ours))
+    assert (counted["gaitfarm_shards"], counted["gaitfarm_bytes"]) == (shards, 0)
+    assert counted["gaitfarm_stage_seconds"] == 2
 
 
 @pytest.fixture(scope="module")

@@ -116,6 +116,13 @@ def test_the_loser_of_a_race_reports_the_winners_shard(storage: Storage) -> None
     written = write_and_commit(storage, CAMPAIGN, dataset_id, job)
     assert read_record(storage, SHARD.shard_id) == winner
     assert (written.n_accepted, written.n_rejected, written.bytes) == (2, 1, 0)
+    assert not written.ours
+
+
+def test_a_shard_of_which_no_gait_was_accepted_is_ours_too(storage: Storage) -> None:
+    job = WriteShard(SHARD.shard_id, {}, dict.fromkeys(range(3), "quarantined: hung; killed"), 1)
+    written = write_and_commit(storage, CAMPAIGN, "00000000-0000-0000-0000-000000000000", job)
+    assert (written.n_accepted, written.n_rejected, written.bytes, written.ours) == (0, 3, 0, True)
 
 
 def test_a_staged_gait_that_is_gone_or_damaged_stops_the_write_and_is_removed(storage: Storage) -> None:
