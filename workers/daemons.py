@@ -72,7 +72,7 @@ def start_limit(limit_s: float) -> Iterator[None]:
     def give_up() -> None:
         sys.stderr.write(
             f"error: Ray's daemons have not answered within {limit_s:.0f} s, and are killed; the machine has too much "
-            "other work, or `gaitfarm doctor` says what else. Nothing was changed: run the same command again\n"
+            "other work, or `gaitfarm doctor` says what else. Nothing was made: run the same command again\n"
         )
         sys.stderr.flush()
         Daemons().kill()

@@ -25,7 +25,7 @@ LONGEST_PAUSE_S = 60.0
 """Pauses between two tries, each after the storage's own retries; doubled from the first to the longest."""
 
 LASTING_FAILURES_ALLOWED = 5
-"""Failures in a row that waiting does not mend: one may be a single machine's, five are everybody's."""
+"""Failures in a row that waiting does not mend: a few may be one worker's or one machine's."""
 
 T = TypeVar("T")
 

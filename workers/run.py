@@ -90,11 +90,10 @@ class Run:
         Raises:
             UserError: Going on makes no sense, and the caller can mend it.
         """
-        told, daemons = False, Daemons()
+        stopping_said, daemons = False, Daemons()
         while not self._ledger.finished:
-            if (
-                stop.asked and daemons.dead()
-            ):  # the signal went to Ray as well, as a container's or a service's end does
+            # The signal went to Ray as well, as a container's or a service's end does.
+            if stop.asked and daemons.dead():
                 self.interrupted = True
                 return
             daemons.check()
@@ -103,8 +102,8 @@ class Run:
             elif stop.at_once or crew.at_work == 0:
                 self.interrupted = True
                 return
-            elif not told:
-                told = True
+            elif not stopping_said:
+                stopping_said = True
                 self._show.say(
                     f"stopping: {crew.at_work} jobs in flight may finish; Ctrl-C again stops at once", style="yellow"
                 )
