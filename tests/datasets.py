@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from farm.config import Campaign
+from farm.dataset.catalogue import compact, index_rows
 from farm.dataset.create import open_or_create
-from farm.dataset.manifest import DatasetManifest
+from farm.dataset.manifest import DatasetManifest, read_record
+from farm.dataset.table import to_parquet
 from farm.dataset.writer import encode_shard
 from farm.planning import plan_of
-from farm.storage import Storage, open_storage
+from farm.storage import FileStorage, Storage, open_storage
 from tests.samples import make_samples_for
 from workers.write import commit_shard
 
@@ -30,3 +33,12 @@ def make_dataset(
         samples = make_samples_for(campaign, plan[number].sample_ids, n_samples=n_samples, rejected=rejected)
         commit_shard(storage, encode_shard(campaign, manifest.dataset_id, plan[number].shard_id, samples))
     return manifest
+
+
+def swap_first_and_last(root: Path, shard_id: str = "00000000") -> None:
+    """Forge the catalogue of a dataset of one shard: its first and its last gait have each other's place."""
+    storage = FileStorage(root)
+    (part,) = compact(storage).parts
+    rows = index_rows(read_record(storage, shard_id))
+    rows[0]["position"], rows[-1]["position"] = rows[-1]["position"], rows[0]["position"]
+    (root / part).write_bytes(to_parquet(rows))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import zarr
@@ -21,6 +21,25 @@ from farm.dataset.zarr_store import decoded
 from farm.errors import FormatError, UserError
 
 Values = dict[str, NDArray[Any]]
+
+
+@overload
+def several(argument: str, names: Sequence[str]) -> tuple[str, ...]: ...
+
+
+@overload
+def several(argument: str, names: Sequence[str] | None) -> tuple[str, ...] | None: ...
+
+
+def several(argument: str, names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names that a caller gave, as a tuple; None stays None.
+
+    Raises:
+        UserError: It is one word, whose letters would be taken for names.
+    """
+    if isinstance(names, str):
+        raise UserError(f"{argument} is the word {names!r}; give a tuple of names: {argument}=({names!r},)")
+    return None if names is None else tuple(names)
 
 
 def wanted(
@@ -36,6 +55,7 @@ def wanted(
     Raises:
         UserError: The dataset has no such field or view.
     """
+    names, views = several("fields", names), several("views", views)
     known = [item for path in manifest.known_arrays if (item := find(path)) is not None]
     for view in views or ():
         if view not in manifest.views:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from farm.dataset.manifest import ShardRecord
 from farm.dataset.order import Ints, as_ints
 from farm.errors import FormatError, StateMismatchError
 
@@ -91,6 +92,34 @@ def places_of(batches: Iterable[Sequence[Mapping[str, Any]]], shards: Iterable[S
     table = np.concatenate(parts)
     shard, position, sample_id = table[np.lexsort((table[:, 1], table[:, 0]))].T
     return Places(shards, as_ints(shard), as_ints(position), as_ints(sample_id))
+
+
+def check_places(record: ShardRecord, attempt_id: str, places: Iterable[tuple[object, object]], uri: str) -> None:
+    """Compare what the index says of gaits with their shard's commit, which decides.
+
+    Args:
+        attempt_id: The shard's, by the index.
+        places: Position and sample id of each gait, by the index.
+
+    Raises:
+        FormatError: They differ.
+    """
+    shard_id, n = record.shard_id, len(record.index)
+    mend = "the catalogue is derived: delete the objects under catalogue/ and run `gaitfarm compact`"
+    if record.attempt_id != attempt_id:
+        raise FormatError(
+            f"{uri}: shard {shard_id} is of attempt {record.attempt_id}, the index says {attempt_id}: if it was made "
+            f"anew since the dataset was opened, open it again; else {mend}"
+        )
+    for position, sample_id in places:
+        if not (isinstance(position, int) and 0 <= position < n):
+            raise FormatError(f"{uri}: the catalogue names gait {position} of shard {shard_id}, which has {n}; {mend}")
+        found = record.index[position]["sample_id"]
+        if found != sample_id:
+            raise FormatError(
+                f"{uri}: gait {position} of shard {shard_id} is sample {sample_id} by the catalogue and {found} by its "
+                f"commit; {mend}"
+            )
 
 
 def pin_of(shards: Sequence[Shard]) -> str:

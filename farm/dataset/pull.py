@@ -33,6 +33,7 @@ from farm.dataset.manifest import (
     read_manifest,
     read_record,
 )
+from farm.dataset.places import check_places
 from farm.dataset.pull_choice import Choice, Wish, chosen_arrays, chosen_gaits, selection_of
 from farm.dataset.pull_estimate import Estimate, cost_of, estimate
 from farm.dataset.pull_part import part_of_shard
@@ -281,11 +282,9 @@ class _Pull:
         if record.attempt_id != plan.choice.attempts.get(shard_id):
             raise FormatError(f"{plan.source.uri}: shard {shard_id} was made again since the pull began; run it again")
         chosen = plan.choice.positions[shard_id]
-        if chosen is not None and not (chosen[0] >= 0 and chosen[-1] < record.n_accepted):
-            raise FormatError(
-                f"{plan.source.uri}: the catalogue names gait {chosen[-1]} of shard {shard_id}, which has "
-                f"{record.n_accepted}; it is damaged: remove catalogue/ and run `gaitfarm compact`"
-            )
+        if chosen is not None:
+            named = zip(chosen, plan.choice.sample_ids[shard_id], strict=True)
+            check_places(record, record.attempt_id, named, plan.source.uri)
         positions = range(record.n_accepted) if chosen is None else chosen
         with self.room.of(COPIES * cost_of(record, positions, plan.paths, plan.economy).read_bytes):
             reader = (

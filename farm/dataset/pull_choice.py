@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from farm.dataset.load import several
 from farm.dataset.manifest import MAX_TEXT, DatasetManifest, Selection
 from farm.dataset.pull_part import views_of
 from farm.dataset.schema import ArrayPath, fields, find, with_companions
@@ -42,6 +43,8 @@ class Wish:
     split_shares: str = "0.8/0.1/0.1"
 
     def __post_init__(self) -> None:
+        several("views", self.views)
+        several("fields", self.fields)
         if self.where is not None and len(self.where) > MAX_TEXT:
             raise UserError(
                 f"--where has {len(self.where)} letters, at most {MAX_TEXT} are allowed; name a range instead of a list"
@@ -80,11 +83,13 @@ class Choice:
     Attributes:
         positions: Ids of the shards that hold some, in order, each with the places of its gaits; None where all are
             taken (of a shard that holds none, all is nothing).
+        sample_ids: Of those gaits, for each shard of which some are named, in the same order.
         attempts: By shard: whose positions they are. A shard that was repaired since has others.
         n_gaits: How many in all.
     """
 
     positions: Mapping[str, Sequence[int] | None]
+    sample_ids: Mapping[str, Sequence[int]]
     attempts: Mapping[str, str]
     n_gaits: int
 
@@ -148,18 +153,26 @@ def chosen_gaits(table: IndexTable, wish: Wish, before: Mapping[str, int], uri: 
     attempts = {shard_id: attempt_id for shard_id, attempt_id, _ in shards}
     if wish.takes_every_gait:
         left = {shard_id: int(n) for shard_id, _, n in shards if shard_id not in before}
-        return Choice(dict.fromkeys(left), attempts, sum(left.values()))
+        return Choice(dict.fromkeys(left), {}, attempts, sum(left.values()))
     new: Iterator[Place] = (place for place in _fulfilling(table, wish) if place[1] not in before)
     if wish.count is not None:
         left_over = max(0, wish.count - sum(before.values()))
         new = iter(heapq.nsmallest(left_over, new, key=lambda place: rank(wish.seed, place[0])))
-    positions: dict[str, array[int]] = {}  # small, as a million gaits may be chosen
-    for _, shard_id, position in new:
-        positions.setdefault(shard_id, array("q")).append(position)
-    if not positions and not before:
+    found: dict[str, tuple[array[int], array[int]]] = {}  # small, as a million gaits may be chosen
+    for sample_id, shard_id, position in new:
+        places, sample_ids = found.setdefault(shard_id, (array("q"), array("q")))
+        places.append(position)
+        sample_ids.append(sample_id)
+    if not found and not before:
         raise UserError(f"{uri}: no gait fulfils {wish}; nothing was pulled")
-    chosen = {shard_id: sorted(positions[shard_id]) for shard_id in sorted(positions)}
-    return Choice(chosen, attempts, sum(len(places) for places in chosen.values()))
+    chosen: dict[str, Sequence[int]] = {}
+    theirs: dict[str, Sequence[int]] = {}
+    for shard_id in sorted(found):
+        places, sample_ids = found[shard_id]
+        pairs = sorted(zip(places, sample_ids, strict=True))
+        chosen[shard_id] = [position for position, _ in pairs]
+        theirs[shard_id] = array("q", (sample_id for _, sample_id in pairs))
+    return Choice(chosen, theirs, attempts, sum(len(places) for places in chosen.values()))
 
 
 def rank(seed: int, sample_id: int) -> bytes:

@@ -163,10 +163,11 @@ class Piece:
     def __len__(self) -> int:
         return len(self.places)
 
-    def by_shard(self) -> Iterator[tuple[str, Ints]]:
-        """Shard id and positions, shard after shard."""
+    def by_shard(self) -> Iterator[tuple[Shard, Ints, Ints]]:
+        """Each shard, with positions and sample ids of its gaits."""
         for number in sorted({int(n) for n in self.places.shard}):
-            yield self.places.shards[number][0], self.places.position[self.places.shard == number]
+            its = self.places.shard == number
+            yield self.places.shards[number], self.places.position[its], self.places.sample_id[its]
 
 
 def pieces_of(places: Places, gaits_per_file: int, part: str = "") -> list[Piece]:

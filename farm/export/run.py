@@ -21,7 +21,7 @@ from farm.dataset.catalogue import load_index
 from farm.dataset.gaits import Gait
 from farm.dataset.load import bytes_of, load, wanted
 from farm.dataset.manifest import DatasetManifest, ShardRecord, read_manifest, read_record
-from farm.dataset.places import Places, Shard, places_of
+from farm.dataset.places import Places, Shard, check_places, places_of
 from farm.dataset.pull_choice import Wish, rank
 from farm.dataset.schema import ArrayPath, find
 from farm.dataset.zarr_store import ShardStore
@@ -266,8 +266,10 @@ class _Reader:
         return _Look(sum(sizes) // len(sizes), dict(groups[0].attrs), meaning)
 
     def gaits(self, piece: Piece) -> Iterator[Gait]:
-        for shard_id, positions in piece.by_shard():
+        for (shard_id, attempt_id), positions, sample_ids in piece.by_shard():
             record, group = self._open(shard_id)
+            named = zip(positions.tolist(), sample_ids.tolist(), strict=True)
+            check_places(record, attempt_id, named, self._storage.uri)
             attributes = dict(group.attrs)
             whole = record.n_accepted <= WHOLE_SHARD_GAITS and 2 * len(positions) >= record.n_accepted
             step = len(positions) if whole else GAITS_AT_ONCE

@@ -18,7 +18,7 @@ from farm.export.opensim import OpenSimFolders
 from farm.export.run import Estimate, export
 from farm.export.webdataset import WebDatasetTars
 from farm.storage import Storage, open_storage
-from tests.datasets import make_dataset
+from tests.datasets import make_dataset, swap_first_and_last
 from tests.samples import make_campaign
 
 FORMS: dict[str, Format] = {
@@ -172,3 +172,11 @@ def test_wishes_that_cannot_be_met_leave_nothing_behind(dataset: str, tmp_path: 
         with pytest.raises(UserError, match=match):
             export(WebDatasetTars(), dataset, str(tmp_path / "out"), wish)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_catalogue_that_swaps_two_gaits_is_refused(name: str, tmp_path: Path) -> None:
+    make_dataset(str(tmp_path / "set"), make_campaign(samples=4, gaits_per_shard=4))
+    swap_first_and_last(tmp_path / "set")
+    with pytest.raises(FormatError, match="is sample 0 by the catalogue and 3 by its commit"):
+        export(FORMS[name], str(tmp_path / "set"), str(tmp_path / "out"), Wish(where="sample_id = 0"))

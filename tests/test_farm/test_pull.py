@@ -157,6 +157,8 @@ def test_pulling_again_takes_what_is_newer(tmp_path: Path) -> None:
         ({"views": ["top"]}, "no view 'top'; it has front, side"),
         ({"fields": ["keypoint_2d"]}, "knows no array 'keypoint_2d'; did you mean 'keypoints_2d'"),
         ({"fields": ["depth"]}, "holds no array 'depth'"),
+        ({"fields": "labels"}, "fields is the word 'labels'; give a tuple of names"),
+        ({"views": "side"}, "views is the word 'side'; give a tuple of names"),
         ({"where": "gait_speed > 99"}, "no gait fulfils --where 'gait_speed > 99'; nothing was pulled"),
         ({"where": "speed > 99"}, "no column 'speed'"),
         ({"where": "sample_id in (" + "1, " * 2000 + "1)"}, "at most 4096 are allowed"),

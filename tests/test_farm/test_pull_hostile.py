@@ -18,7 +18,7 @@ from farm.dataset.pull import pull
 from farm.dataset.table import to_parquet
 from farm.errors import FormatError
 from farm.storage import FileStorage
-from tests.datasets import make_dataset
+from tests.datasets import make_dataset, swap_first_and_last
 from tests.samples import make_campaign
 
 SHARD = "00000000"
@@ -131,3 +131,11 @@ def test_a_catalogue_that_names_gaits_beyond_the_shard_is_refused(source: Path, 
     (source / part).write_bytes(to_parquet(rows))
     with pytest.raises(FormatError, match="the catalogue names gait 77 of shard 00000000, which has 4"):
         pull(str(source), str(tmp_path / "part"), where="sample_id >= 1")
+
+
+def test_a_catalogue_that_swaps_two_gaits_is_refused(source: Path, tmp_path: Path) -> None:
+    swap_first_and_last(source)
+    with pytest.raises(FormatError, match="gait 3 of shard 00000000 is sample 0 by the catalogue and 3 by its commit"):
+        pull(str(source), str(tmp_path / "part"), where="sample_id = 0")
+    assert committed_shards(FileStorage(tmp_path / "part")) == ()
+    assert pull(str(source), str(tmp_path / "other"), where="sample_id in (1, 2)").n_gaits == 2
