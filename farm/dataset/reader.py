@@ -24,10 +24,10 @@ from farm.dataset import video
 from farm.dataset.cache import DEFAULT_BYTES, CachedShard, DiskCache
 from farm.dataset.catalogue import load_index, read_records
 from farm.dataset.gaits import Gait, GaitBatch
-from farm.dataset.load import array, load, wanted
+from farm.dataset.load import array, load, several, wanted
 from farm.dataset.manifest import DatasetManifest, ShardRecord, committed_shards, read_manifest, read_record
 from farm.dataset.order import LANES, WINDOW, Shuffle, Tail
-from farm.dataset.places import Places, Shard, places_of
+from farm.dataset.places import Places, Shard, check_places, places_of
 from farm.dataset.split import Split, part_named
 from farm.dataset.stream import MEMORY_BYTES, SHARES, GaitStream, StreamSettings
 from farm.dataset.table import IndexTable
@@ -136,9 +136,16 @@ class GaitDataset:
         return f"GaitDataset({self.storage.uri!r}, {self.manifest.name!r})"
 
     def refresh(self) -> None:
-        """Forget what is known of the commits, so that newer ones are seen."""
-        for name in ("shard_ids", "table"):
-            self.__dict__.pop(name, None)
+        """Forget the commits and what was read of their shards, so that newer ones and repaired ones are seen.
+
+        Streams that were made before stay with the shards that they know, and say so of one that was made anew.
+        """
+        with self._lock:
+            for name in ("shard_ids", "table"):
+                self.__dict__.pop(name, None)
+            # New ones, so that what other threads are reading now goes to the old ones.
+            self._groups = OrderedDict()
+            self._records = OrderedDict()
 
     @cached_property
     def shard_ids(self) -> tuple[str, ...]:
@@ -227,9 +234,11 @@ class GaitDataset:
 
         Raises:
             UserError: The dataset has no gait of this number, no such field or view.
+            FormatError: The shard is damaged, or its commit says otherwise than the catalogue.
         """
         row = self._row(sample_id)
-        shard_id, position = str(row["shard_id"]), int(row["position"])
+        shard_id, position = str(row["shard_id"]), row["position"]
+        check_places(self.record(shard_id), row["attempt_id"], [(position, int(sample_id))], self.storage.uri)
         items = wanted(self.manifest, fields, views, companions=False)
         (arrays,) = load(self.shard(shard_id), items, (position,), whole=False)
         return Gait(sample_id, row, arrays, self.attributes(shard_id))
@@ -313,9 +322,8 @@ class GaitDataset:
             UserError: An argument is out of its range, or the dataset has no such field, view or column.
         """
         settings = StreamSettings(
-            None if fields is None else tuple(fields), None if views is None else tuple(views), tuple(frames), where,
-            split, shares, split_seed, seed, shuffle, window, lanes, rank, world, batch_size, tail, cut_s, threads,
-            memory_bytes,
+            several("fields", fields), several("views", views), several("frames", frames), where, split, shares,
+            split_seed, seed, shuffle, window, lanes, rank, world, batch_size, tail, cut_s, threads, memory_bytes,
         )  # fmt: skip
         stream = GaitStream(self, settings)
         stream.set_epoch(epoch)
@@ -340,7 +348,7 @@ class GaitDataset:
             rank, world: None takes them from `torch.distributed`, and is 0 of 1 where that is not set up.
 
         Raises:
-            UserError: As `stream`.
+            UserError: As `stream`, or the index has no such column.
             MissingDependencyError: There is no PyTorch here.
         """
         with extra("torch", name="train"):
@@ -349,7 +357,7 @@ class GaitDataset:
         stream = self.stream(
             fields, rank=own_rank if rank is None else rank, world=own_world if world is None else world, **settings
         )
-        return GaitTensors(stream, tuple(columns), channels_first=channels_first)
+        return GaitTensors(stream, self._columns(columns), channels_first=channels_first)
 
     def to_xarray(
         self,
@@ -399,7 +407,7 @@ class GaitDataset:
     def ray_datasource(
         self, fields: Sequence[str] | None = None, *, columns: Sequence[str] = (), **settings: Unpack[StreamArguments]
     ) -> GaitDatasource:
-        """The dataset for `ray.data.read_datasource`, a row for each gait; needs `pip install 'gaitfarm[train]'`.
+        """The dataset for `ray.data.read_datasource`, a row for each gait; needs `pip install 'gaitfarm[ray]'`.
 
         Args:
             fields: As in `stream`, whose other arguments are accepted, too, but for those of order and batches, which
@@ -407,13 +415,13 @@ class GaitDataset:
             columns: Of the index, each as a column of its own.
 
         Raises:
-            UserError: As `stream`.
+            UserError: As `stream`, or the index has no such column.
             MissingDependencyError: There is no Ray here.
         """
-        with extra("ray", "pandas", "pyarrow", "fsspec", name="train"):
+        with extra("ray", "pandas", "pyarrow", "fsspec", name="ray"):
             from farm.dataset.ray_data import GaitDatasource
         stream = self.stream(fields, **(settings | {"shuffle": "none", "batch_size": None}))
-        return GaitDatasource(stream, tuple(columns))
+        return GaitDatasource(stream, self._columns(columns))
 
     def columns(self, shard_id: str, name: str) -> tuple[str, ...]:
         """The names of the columns of "parameters" or "labels" in a shard."""
@@ -446,6 +454,12 @@ class GaitDataset:
         if part is None:
             return places
         return places.chosen([division.part_of(int(sample_id)) == part for sample_id in places.sample_id])
+
+    def _columns(self, names: Sequence[str]) -> tuple[str, ...]:
+        columns = several("columns", names)
+        if columns and len(self.table):  # of no gaits the columns are not known either
+            self.table.check_columns(columns)
+        return columns
 
     def _row(self, sample_id: int) -> dict[str, Any]:
         rows = self.table.rows(f"sample_id = {int(sample_id)}")

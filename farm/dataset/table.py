@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,17 @@ class IndexTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(row[0] for row in self._database.execute("DESCRIBE gaits").fetchall())
+        return tuple(row[0] for row in self._database.cursor().execute("DESCRIBE gaits").fetchall())
+
+    def check_columns(self, names: Iterable[str]) -> None:
+        """See that there are these columns.
+
+        Raises:
+            UserError: One of them is not there.
+        """
+        for name in names:
+            if name not in self.columns:
+                raise UserError(_no_column(name, self.columns))
 
     def count(self, where: str | None = None) -> int:
         """For how many gaits `where` is true (None: of how many there are).
@@ -127,9 +137,7 @@ class IndexTable:
         """
         if where is None and not len(self):
             return iter(())  # of no gaits the columns are not known either
-        for name in columns or ():
-            if name not in self.columns:
-                raise UserError(_no_column(name, self.columns))
+        self.check_columns(columns or ())
         chosen = "*" if columns is None else ", ".join(_quoted(name) for name in columns)
         kept = "" if where is None else f"WHERE {self._checked(where)}"
         answer = self._ask(f"SELECT {chosen} FROM gaits {kept} ORDER BY sample_id", where)  # noqa: S608  (checked)

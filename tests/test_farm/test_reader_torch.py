@@ -121,7 +121,7 @@ def test_ranks_can_be_given(dataset: GaitDataset) -> None:
     with pytest.raises(UserError, match="video files are no tensors"):
         dataset.to_torch(("video",))
     with pytest.raises(UserError, match="no column 'speed'"):
-        next(iter(dataset.to_torch((), columns=("speed",))))
+        dataset.to_torch((), columns=("speed",))
 
 
 def test_a_missing_library_is_named() -> None:
