@@ -4,7 +4,8 @@
     for batch in stream: ...          # the rest of the current epoch; then the stream stands at the next one
 
 What comes, and in which order, is decided by (seed, epoch, index) in `farm.dataset.order`
-and by nothing else: threads, memory and cache change only how soon it comes. A stream
+and by nothing else: threads, memory and cache change only how soon it comes. Which stretch
+of a gait is cut out is decided by (seed, epoch, sample id), whoever reads it. A stream
 goes through the gaits that were there when it was made. Its `state_dict` is plain JSON and
 leads back to the same gaits in a dataset that has grown; the number of ranks and the
 batch size may be others then.
@@ -147,8 +148,10 @@ class GaitStream:
         return self._places
 
     def of_places(self, places: Places) -> GaitStream:
-        """A stream through other places, from its beginning."""
-        return GaitStream(self._dataset, self.settings, places)
+        """A stream through other places, from the beginning of the epoch that this one stands in."""
+        moved = GaitStream(self._dataset, self.settings, places)
+        moved.epoch = self.epoch
+        return moved
 
     def sizes(self) -> tuple[int, int]:
         """Gaits of a shard, and bytes of a gait's arrays as they are loaded; by the first shard; 0, 0 without one."""
@@ -169,14 +172,6 @@ class GaitStream:
         if epoch < 0:
             raise UserError(f"epoch is {epoch!r}; it must be 0 or more")
         self.epoch, self.index = epoch, 0
-
-    def at_rank(self, rank: int, world: int, tail: Tail | None = None) -> GaitStream:
-        """The same stream at the same place, as another rank reads it."""
-        moved = GaitStream(
-            self._dataset, replace(self.settings, rank=rank, world=world, tail=tail or self.settings.tail), self._places
-        )
-        moved.epoch, moved.index = self.epoch, self.index
-        return moved
 
     def __iter__(self) -> Iterator[Item]:
         return self.every(0, 1)
@@ -202,8 +197,22 @@ class GaitStream:
         return self._state(self.epoch, self.index)
 
     def state_after(self, items: int) -> dict[str, Any]:
-        """Where it will stand after so many more items of this rank; for whoever lets other processes iterate."""
-        return self._state(*self._after(self.epoch, self.index, items)) if items else self.state_dict()
+        """Where it will stand after so many more items of this rank; for whoever lets other processes iterate.
+
+        Raises:
+            UserError: There are fewer than 0 items, or no epoch has any for this rank.
+        """
+        if items < 0:
+            raise UserError(f"items is {items!r}; it must be 0 or more")
+        share, n = self.settings.share(), len(self._places)
+        epoch, index, left = self.epoch, self.index, len(self)
+        if items > left:  # the rest of this epoch, and then whole ones
+            each = share.n_steps(n, 0)
+            if not each:
+                raise UserError(f"{items} items were counted, and no epoch has any for rank {share.rank}: {self!r}")
+            whole, items = divmod(items - left, each)
+            epoch, index = epoch + 1 + whole, 0
+        return self._state(*self._after(epoch, index, items)) if items else self._state(epoch, index)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go where a stream was when its state was saved: same gaits, same order, same index.
@@ -234,7 +243,8 @@ class GaitStream:
                 )
         places = self._places
         if pin != places.pin:
-            places = self._find(pinned(places.shards, ranges, pin))
+            everything = self._find()  # this stream may stand in an older state, of fewer shards
+            places = everything if pin == everything.pin else self._find(pinned(everything.shards, ranges, pin))
         if n_gaits != len(places) or epoch < 0 or not 0 <= index <= len(places):
             raise StateMismatchError(
                 f"the state stands at gait {index} of {n_gaits!r} in epoch {epoch}; this stream has {len(places)} gaits"
@@ -273,7 +283,7 @@ class GaitStream:
         indices = np.concatenate(steps)
         sequence = epoch.take(indices)
         source = _ShardSource(self._dataset, self._places, self._items)
-        chances = chance(key_of("cut", self.settings.seed, epoch.epoch), indices)
+        chances = chance(key_of("cut", self.settings.seed, epoch.epoch), self._places.sample_id[sequence])
 
         def finish(number: int, raw: Values) -> Gait:
             place = int(sequence[number])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import ray
 import ray.data
+from ray.data.block import BlockAccessor
 
 from farm.dataset.reader import GaitDataset
 from farm.errors import UserError
@@ -78,6 +79,24 @@ def test_filters_batches_and_nothing(dataset: GaitDataset) -> None:
     assert ray.data.read_datasource(dataset.ray_datasource((), where="sample_id < 0")).count() == 0
 
 
+def test_cuts_are_those_of_a_stream(dataset: GaitDataset) -> None:
+    """Of the same epoch the same stretches, whichever task reads a gait."""
+    for epoch in (0, 5):
+        wanted = {"cut_s": 0.2, "seed": 1, "epoch": epoch}
+        cuts = {gait.sample_id: gait["coordinates"] for gait in dataset.stream(("coordinates",), **wanted)}
+        for parallelism in (1, 6):
+            source = dataset.ray_datasource(("coordinates",), **wanted)
+            blocks = [block for task in source.get_read_tasks(parallelism) for block in task()]
+            rows = [row for block in blocks for row in BlockAccessor.for_block(block).iter_rows(False)]
+            assert sorted(int(row["sample_id"]) for row in rows) == list(range(N))
+            for row in rows:
+                np.testing.assert_array_equal(row["coordinates"], cuts[int(row["sample_id"])])
+
+
 def test_wrong_arguments_are_named(dataset: GaitDataset) -> None:
+    with pytest.raises(UserError, match="no column 'gait_sped'; did you mean 'gait_speed'"):
+        dataset.ray_datasource((), columns=("gait_sped",))
+    with pytest.raises(UserError, match=r"columns is the word 'gait_speed'; .* columns=\('gait_speed',\)"):
+        dataset.ray_datasource((), columns="gait_speed")
     with pytest.raises(UserError, match="there is no field 'nothing'"):
         dataset.ray_datasource(("nothing",))

@@ -241,6 +241,20 @@ def test_a_restored_stream_goes_on(dataset: GaitDataset) -> None:
     assert second.state_dict()["epoch"] == 2
 
 
+def test_a_count_of_items_may_go_beyond_the_epoch(dataset: GaitDataset) -> None:
+    stream = dataset.stream((), seed=9, batch_size=3)
+    begin = dataset.stream((), seed=9, batch_size=3)
+    for n in range(1, 4 * len(begin)):
+        walk = iter(stream)
+        next(walk)
+        walk.close()  # type: ignore[attr-defined]
+        assert begin.state_after(n) == stream.state_dict()
+    with pytest.raises(UserError, match="items is -1"):
+        begin.state_after(-1)
+    with pytest.raises(UserError, match="1 items were counted, and no epoch has any for rank 0"):
+        dataset.stream((), where="sample_id < 0").state_after(1)
+
+
 def test_a_stream_is_pickled_where_it_stands(dataset: GaitDataset) -> None:
     stream = dataset.stream(("labels",), seed=2)
     before = [gait.sample_id for _, gait in zip(range(5), stream, strict=False)]
@@ -281,6 +295,9 @@ def test_a_dataset_that_has_grown_is_read_as_it_was(tmp_path: Path) -> None:
     grown.load_state_dict(state)
     assert first + ids(grown) == expected
     assert grown.state_dict()["shards"] == state["shards"]
+    newer = GaitDataset(str(tmp_path)).stream((), seed=3, split="train").state_dict()
+    grown.load_state_dict(newer)  # back from the older one
+    assert grown.state_dict() == newer
 
 
 def test_shards_that_are_gone_or_new_are_told(tmp_path: Path) -> None:
@@ -325,6 +342,9 @@ def test_states_that_do_not_fit(dataset: GaitDataset, changes: dict[str, Any], m
     ("arguments", "message"),
     [
         ({"fields": ("keypoint_2d",)}, "no field 'keypoint_2d'; did you mean 'keypoints_2d'"),
+        ({"fields": "labels"}, r"fields is the word 'labels'; give a tuple of names: fields=\('labels',\)"),
+        ({"views": "side"}, "views is the word 'side'; give a tuple"),
+        ({"frames": "side"}, "frames is the word 'side'; give a tuple"),
         ({"fields": ("depth",)}, "the dataset holds no 'depth': its campaign did not ask for it"),
         ({"fields": ("zzz",)}, "no field 'zzz'; fields are bbox,"),
         ({"views": ("top",)}, "no view 'top'; it has front, side"),
