@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from farm.dataset import strict_json
 from farm.dataset.chunks import MAX_SPREAD, chunk_fault, index_bytes, read_spans
+from farm.dataset.laws import axis_sizes
 from farm.dataset.manifest import MAX_COLUMNS, MAX_TEXT, ShardRecord
 from farm.dataset.schema import LENGTH_AXES, SIZES, find
 from farm.errors import FormatError
@@ -229,7 +230,18 @@ def check_root(metadata: Mapping[str, Any], record: ShardRecord) -> dict[str, La
             check_inner_group(member, path)
         else:
             layouts[path] = layout_of(member, path, record)
+    _check_named_axes(metadata["attributes"], layouts.values())
     return layouts
+
+
+def _check_named_axes(attributes: Mapping[str, Any], layouts: Iterable[Layout]) -> None:
+    """An axis whose entries the group names is as long as the names are many; pictures are as large as it says."""
+    sizes = axis_sizes(attributes)
+    for layout in layouts:
+        item = find(layout.path)
+        for dim, size in zip(item.spec.dims if item is not None else (), layout.shape, strict=False):
+            if size != sizes.get(dim, size):
+                raise FormatError(f"{layout.path}: has {size} along {dim!r}, its group tells of {sizes[dim]}; {MEND}")
 
 
 def check_inner_group(metadata: Mapping[str, Any], path: str) -> None:
@@ -274,6 +286,9 @@ def layout_of(metadata: Mapping[str, Any], path: str, record: ShardRecord) -> La
         if len(shape) != len(item.spec.dims):
             raise FormatError(f"{path}: has {len(shape)} dimensions, must have {len(item.spec.dims)}; {MEND}")
         _check_shape(path, item.spec.dims, shape, record)
+        named = metadata.get("attributes", {}).get("columns", [])
+        if item.spec.unit == "columns" and len(named) != shape[-1]:
+            raise FormatError(f"{path}: has {shape[-1]} columns and names {len(named)}; {MEND}")
     outer = _grid(metadata.get("chunk_grid"), path)
     inner, compressor, seal = _sharding(metadata.get("codecs"), path, len(shape))
     one_object = len(outer) == len(inner) == len(shape) and all(

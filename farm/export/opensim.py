@@ -115,10 +115,19 @@ def drawn(task: Task, gait: Gait) -> GaitParameters:
 
 
 def state_paths(coordinates: Sequence[str]) -> list[str]:
-    """Path of each coordinate in our models; its value and speed are `/value` and `/speed` under it."""
+    """Path of each coordinate in our models; its value and speed are `/value` and `/speed` under it.
+
+    Raises:
+        FormatError: Our models have no such coordinate.
+    """
     paths = []
     for name in coordinates:
-        joint = JOINTS[name.partition("_")[0]]
+        joint = JOINTS.get(name.partition("_")[0])
+        if joint is None:
+            raise FormatError(
+                f"the coordinate {name[:80]!r} is of no joint of our models ({', '.join(JOINTS)}); "
+                "run `gaitfarm verify`, or export with --fields without coordinate_speeds"
+            )
         side = name[-2:] if name[-2:] in ("_r", "_l") and joint not in ("ground_pelvis", "back") else ""
         paths.append(f"/jointset/{joint}{side}/{name}")
     return paths

@@ -206,6 +206,12 @@ ATTACKS = (
         "a rate of nothing", lambda f: f.edit_root(lambda m: m["attributes"].update(sample_rate_hz=0)), "sample_rate_hz"
     ),
     Attack("bodies that are a number", lambda f: f.edit_root(lambda m: m["attributes"].update(bodies=3)), "bodies"),
+    Attack(
+        "fewer bodies than it has poses of",
+        lambda f: f.edit_root(lambda m: m["attributes"].update(bodies=["pelvis"])),
+        "along 'body', its group tells of 1",
+    ),
+    Attack("no columns", _array(TABLE, lambda m: m["attributes"].pop("columns")), "columns and names 0", TABLE),
     Attack("columns without names", _array(TABLE, lambda m: m["attributes"].update(columns=[{}])), "columns", TABLE),
     Attack(
         "metadata nested without end",

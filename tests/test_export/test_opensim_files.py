@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from farm.dataset.pull_choice import Wish
 from farm.dataset.reader import Gait, GaitDataset
+from farm.errors import FormatError
 from farm.export.opensim import OpenSimFolders, state_paths
 from farm.export.opensim_tables import external_loads_text, markers_text, table_text
 from farm.export.run import export
@@ -161,3 +162,8 @@ def test_tables_of_the_wrong_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="expected"):
         markers_text(np.arange(2.0), 30.0, ["a"], np.zeros((2, 2, 3)), file_name="x.trc")
     assert "<datafile>a&amp;b.mot</datafile>" in external_loads_text("a&b.mot")
+
+
+def test_a_coordinate_that_our_models_lack_is_named() -> None:
+    with pytest.raises(FormatError, match="the coordinate 'tail_flexion' is of no joint of our models"):
+        state_paths(["pelvis_tx", "tail_flexion"])
