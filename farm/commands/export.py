@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farm.commands.options import AsJson, EndpointUrl, words
+from farm.commands.options import AsJson, Count, CountSeed, EndpointUrl, Part, SplitSeed, SplitShares, words
 from farm.errors import UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 FORMATS = ("webdataset", "huggingface", "opensim", "croissant")
 
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
-    "webdataset": ("--gaits-per-file", "--max-file-mb", "--prefix"),
-    "huggingface": ("--gaits-per-file", "--max-file-mb"),
-    "opensim": ("--model",),
+    "webdataset": ("--fields", "--gaits-per-file", "--max-file-mb", "--prefix"),
+    "huggingface": ("--fields", "--gaits-per-file", "--max-file-mb"),
+    "opensim": ("--fields", "--model"),
     "croissant": (),
 }
-"""Which options each format understands beside those that choose gaits and arrays."""
+"""Which options each format understands beside those that choose gaits."""
 
 PREFIX_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 MAX_PREFIX = 64
@@ -74,16 +74,11 @@ def register(app: typer.Typer, write_model: WriteModel) -> None:
         prefix: Annotated[
             str | None, typer.Option(help="webdataset: what the tars' names begin with.", show_default=False)
         ] = None,
-        count: Annotated[
-            int | None, typer.Option(help="At most so many gaits, spread over all.", show_default=False)
-        ] = None,
-        seed: Annotated[int, typer.Option(help="Of the choice of --count gaits.")] = 0,
-        split: Annotated[
-            str | None,
-            typer.Option(help="Only gaits of this part: train, validation or test.", show_default=False),
-        ] = None,
-        split_seed: Annotated[int, typer.Option(help="Of the division into parts; huggingface always divides.")] = 0,
-        split_shares: Annotated[str, typer.Option(help="Shares of train/validation/test.")] = "0.8/0.1/0.1",
+        count: Count = None,
+        seed: CountSeed = 0,
+        split: Part = None,
+        split_seed: SplitSeed = 0,
+        split_shares: SplitShares = "0.8/0.1/0.1",
         model: Annotated[
             bool, typer.Option("--model", help="opensim: also build each person's model.osim; needs OpenSim.")
         ] = False,
@@ -96,7 +91,7 @@ def register(app: typer.Typer, write_model: WriteModel) -> None:
     ) -> None:  # fmt: skip
         """Write a dataset as WebDataset, for Hugging Face, as OpenSim files, or describe it in Croissant.
 
-        Run again, it goes on where it stopped.
+        Run again, it goes on where it stopped. huggingface always divides, by --split-seed and --split-shares.
         """
         from farm.dataset.pull_choice import Wish
         from farm.dataset.split import Split
@@ -105,7 +100,7 @@ def register(app: typer.Typer, write_model: WriteModel) -> None:
 
         given = {
             "--gaits-per-file": gaits_per_file, "--max-file-mb": max_file_mb, "--prefix": prefix,
-            "--model": model or None,
+            "--model": model or None, "--fields": fields,
         }  # fmt: skip
         wish = Wish(
             where, words(views, "--views"), words(fields, "--fields"), count, seed, split, split_seed, split_shares
@@ -149,7 +144,7 @@ def _form(name: str, given: Mapping[str, Any], division: Split, write_model: Wri
     for option in given:
         if option not in OPTIONS_OF[name]:
             those = [other for other in FORMATS if option in OPTIONS_OF[other]]
-            raise UserError(f"{name} has no {option}, {' and '.join(those)} has; leave it out")
+            raise UserError(f"{name} has no {option}, it is for {', '.join(those)}; leave it out")
     limits: dict[str, Any] = {}
     if "--gaits-per-file" in given:
         limits["gaits_per_file"] = given["--gaits-per-file"]

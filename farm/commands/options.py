@@ -24,6 +24,16 @@ EndpointUrl = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 """Shared by every command that a machine may read: `as_json: AsJson = False`."""
 
+Count = Annotated[int | None, typer.Option(help="At most so many gaits, spread over all.", show_default=False)]
+CountSeed = Annotated[int, typer.Option(help="Of the choice of --count gaits.")]
+Part = Annotated[
+    str | None,
+    typer.Option(help="Only gaits of this part: train, validation or test. All if left out.", show_default=False),
+]
+SplitSeed = Annotated[int, typer.Option(help="Of the division into parts; whoever names it has the same.")]
+SplitShares = Annotated[str, typer.Option(help="Shares of train/validation/test.")]
+"""These five choose among gaits, wherever gaits are taken."""
+
 
 def words(text: str | None, option: str) -> tuple[str, ...] | None:
     """The names in a list with commas; None if the option was left out."""

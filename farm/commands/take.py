@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from farm.commands.options import AsJson, EndpointUrl, words
+from farm.commands.options import AsJson, Count, CountSeed, EndpointUrl, Part, SplitSeed, SplitShares, words
 from farm.errors import StorageError, UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
@@ -51,17 +51,11 @@ def pull(
         str | None,
         typer.Option(help="Arrays to take, with commas: keypoints_2d,labels. All if left out.", show_default=False),
     ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option(help="At most so many of these gaits, spread over all of them.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the choice of --count gaits.")] = 0,
-    split: Annotated[
-        str | None,
-        typer.Option(help="Only gaits of this part: train, validation or test. All if left out.", show_default=False),
-    ] = None,
-    split_seed: Annotated[int, typer.Option(help="Of the division into parts; whoever names it has the same.")] = 0,
-    split_shares: Annotated[str, typer.Option(help="Shares of train/validation/test.")] = "0.8/0.1/0.1",
+    count: Count = None,
+    seed: CountSeed = 0,
+    split: Part = None,
+    split_seed: SplitSeed = 0,
+    split_shares: SplitShares = "0.8/0.1/0.1",
     max_bytes: Annotated[
         str | None,
         typer.Option(help="Refuse to begin if more is read or written: 500MB, 50GB, 2TiB.", show_default=False),

@@ -25,8 +25,9 @@ class ExportBar:
     def planned(self, estimate: Estimate) -> None:
         """Before anything is written."""
         before = f"; {estimate.n_pieces_before} files are there already" if estimate.n_pieces_before else ""
+        size = f", about {decimal(estimate.n_bytes)}" if estimate.n_bytes else ""  # of the index alone nobody knows
         self._console.print(
-            f"{estimate.n_gaits} gaits to export, about {decimal(estimate.n_bytes)}{before}",
+            f"{estimate.n_gaits} gaits to export{size}{before}",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         self._progress.update(self._task, total=estimate.n_gaits)

@@ -109,6 +109,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     # --- export
     "unknown format": ("export webdatset set --out new", r"no format 'webdatset'", r"mean 'webdataset'"),
     "option of another format": ("export webdataset set --out new --model", r"no --model", r"leave it out"),
+    "fields of no arrays": ("export croissant set --out new --fields video", r"croissant has no --fields", r"leave it out"),
     "prefix that is a path": ("export webdataset set --out new --prefix ../up", r"--prefix '\.\./up'", r"letters, digits"),
     "export into the dataset": ("export croissant set --out set/meta", r"lies in the dataset", r"beside it"),
     "export into somebody's folder": ("export webdataset set --out thesis", r"not empty \(thesis\.txt\)", r"another --out"),
