@@ -62,7 +62,7 @@ class Bucket:
     endpoint_url: str
 
     def _client(self) -> Any:
-        return boto3.client("s3", endpoint_url=self.endpoint_url, region_name="us-east-1")
+        return boto3.session.Session().client("s3", endpoint_url=self.endpoint_url, region_name="us-east-1")
 
     def list(self) -> dict[str, int]:
         pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{self.prefix}/")

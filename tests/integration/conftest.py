@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 import pytest
@@ -17,6 +17,9 @@ import pytest
 from tests.integration import swift as swift_module
 from tests.integration.ceph import ACCESS_KEY, INSTALL, SECRET_KEY, CephError, CephServer
 from tests.integration.swift import SwiftError, SwiftServer
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 _buckets = itertools.count()
 
@@ -93,11 +96,16 @@ def s3_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
+def _client(endpoint_url: str) -> S3Client:
+    """A client of its own session: boto3's default session keeps the credentials of its first use, another server's."""
+    return boto3.session.Session().client("s3", endpoint_url=endpoint_url, region_name="us-east-1")
+
+
 @pytest.fixture
 def s3_root(ceph: CephServer, s3_environment: None) -> S3Root:
     """A new, empty bucket."""
     bucket = f"gaitfarm-test-{next(_buckets)}"
-    client = boto3.client("s3", endpoint_url=ceph.endpoint_url, region_name="us-east-1")
+    client = _client(ceph.endpoint_url)
     client.create_bucket(Bucket=bucket)
     client.close()
     return S3Root(f"s3://{bucket}/some/prefix", ceph.endpoint_url, bucket)
@@ -110,7 +118,7 @@ def swift_root(swift: SwiftServer, s3_environment: None, monkeypatch: pytest.Mon
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", swift_module.SECRET_KEY)
     monkeypatch.setenv("AWS_ENDPOINT_URL", swift.endpoint_url)
     bucket = f"gaitfarm-test-{next(_buckets)}"
-    client = boto3.client("s3", endpoint_url=swift.endpoint_url, region_name="us-east-1")
+    client = _client(swift.endpoint_url)
     client.create_bucket(Bucket=bucket)
     client.close()
     return S3Root(f"s3://{bucket}/some/prefix", swift.endpoint_url, bucket)

@@ -74,7 +74,7 @@ def users(ceph: CephServer) -> dict[str, tuple[str, str]]:
 
 @pytest.fixture
 def shared(s3_root: S3Root, users: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> Shared:
-    owner = boto3.client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
+    owner = boto3.session.Session().client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
     owner.put_object(Bucket=s3_root.bucket, Key="others/secret", Body=b"another dataset's")
     text = json.dumps(documented("Version")).replace("BUCKET", s3_root.bucket).replace("PREFIX", "some/prefix")
     for user in users:  # Ceph names its users otherwise than AWS its roles
@@ -163,7 +163,7 @@ def test_a_condition_on_the_prefix_makes_missing_objects_forbidden(shared: Share
 def test_the_lifecycle_rule_is_accepted_and_touches_uploads_alone(s3_root: S3Root) -> None:
     rules = documented("Rules")
     assert all(set(rule) == {"ID", "Status", "Filter", "AbortIncompleteMultipartUpload"} for rule in rules["Rules"])
-    client = boto3.client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
+    client = boto3.session.Session().client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
     client.put_bucket_lifecycle_configuration(Bucket=s3_root.bucket, LifecycleConfiguration=rules)
     client.close()
 

@@ -52,7 +52,7 @@ def test_large_objects_go_in_parts_and_come_back_whole(s3_root: S3Root) -> None:
     assert storage.size("large") == len(data)
     assert storage.get_range("large", len(data) - 7, 7) == b"the end"
     assert storage.get("large") == data
-    client = boto3.client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
+    client = boto3.session.Session().client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
     etag = client.head_object(Bucket=s3_root.bucket, Key="some/prefix/large")["ETag"]
     client.close()
     assert "-" in etag, "a multipart upload's ETag ends in the number of its parts"
@@ -126,7 +126,7 @@ def test_unknown_key(s3_root: S3Root, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_forbidden_bucket(s3_root: S3Root) -> None:
     """A policy that denies the test user everything but to see the bucket."""
     open_storage(s3_root.uri, endpoint_url=s3_root.endpoint_url).put("dataset.json", b"{}")
-    client = boto3.client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
+    client = boto3.session.Session().client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
     resources = f'["arn:aws:s3:::{s3_root.bucket}", "arn:aws:s3:::{s3_root.bucket}/*"]'
     client.put_bucket_policy(
         Bucket=s3_root.bucket,

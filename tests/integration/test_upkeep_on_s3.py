@@ -31,7 +31,7 @@ def test_damage_is_taken_out_and_leftovers_are_swept(s3_root: S3Root, monkeypatc
     make_dataset(storage, CAMPAIGN, shards=[0])
     assert verify(storage).faults == ()
 
-    client = boto3.client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
+    client = boto3.session.Session().client("s3", endpoint_url=s3_root.endpoint_url, region_name="us-east-1")
     prefix = s3_root.uri.removeprefix(f"s3://{s3_root.bucket}/")
     client.create_multipart_upload(Bucket=s3_root.bucket, Key=f"{prefix}/shards/00000001/torn.zarr/labels/c/0/0")
     client.close()

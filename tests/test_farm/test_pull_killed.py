@@ -36,6 +36,20 @@ class Slow(FileStorage):
 
 pull(sys.argv[1], Slow(sys.argv[2]), where=sys.argv[3], jobs=2)
 """
+SLOW_COMMAND = """
+import time
+from farm.cli import main
+from farm.storage import FileStorage
+
+put = FileStorage.put
+
+def slow_put(storage, key, data):
+    time.sleep(0.02)
+    put(storage, key, data)
+
+FileStorage.put = slow_put
+main()
+"""
 WHERE = "sample_id % 4 <> 1"
 DEADLINE_S = 200
 
@@ -103,16 +117,7 @@ def test_killed_again_and_again_it_ends_as_if_it_had_not_been(source: Path, tmp_
 @pytest.mark.slow
 def test_interrupted_from_the_keyboard_it_says_how_to_go_on(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "part"
-    command = [
-        sys.executable,
-        "-c",
-        "from farm.cli import main; main()",
-        "pull",
-        str(source),
-        str(target),
-        "--jobs",
-        "1",
-    ]
+    command = [sys.executable, "-c", SLOW_COMMAND, "pull", str(source), str(target), "--jobs", "1"]
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     worker = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + DEADLINE_S
