@@ -60,9 +60,6 @@ LICENSE_URLS = {
 }
 """Of licences that data are often under; another one is named as the campaign names it."""
 
-HOMEPAGE = "https://pypi.org/project/gaitfarm/"
-"""A dataset has no address of its own until somebody publishes it; then theirs belongs here."""
-
 PARQUET = "application/x-parquet"
 
 
@@ -134,11 +131,11 @@ def _document(
         "description": str(description).strip(),
         "conformsTo": SPECIFICATION,
         "license": LICENSE_URLS.get(manifest.license, manifest.license),
-        "url": HOMEPAGE,
+        "url": f"urn:uuid:{manifest.dataset_id}",  # its name; it has no address until somebody publishes it
         "version": f"{manifest.format_version}.0.0",
         "datePublished": manifest.created[:10],
         "citeAs": citation(manifest),
-        "creator": {"@type": "Organization", "name": "made with gaitfarm", "url": HOMEPAGE},
+        "creator": {"@type": "Organization", "name": "made with gaitfarm"},
         "keywords": ["gait", "biomechanics", "musculoskeletal simulation", "synthetic data", "pose estimation"],
         "rai:dataCollection": "Simulated: no person was filmed or measured.",
         "rai:dataLimitations": list(LIMITS),
