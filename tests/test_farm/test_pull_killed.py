@@ -37,6 +37,7 @@ class Slow(FileStorage):
 pull(sys.argv[1], Slow(sys.argv[2]), where=sys.argv[3], jobs=2)
 """
 SLOW_COMMAND = """
+import signal
 import time
 from farm.cli import main
 from farm.storage import FileStorage
@@ -48,6 +49,7 @@ def slow_put(storage, key, data):
     put(storage, key, data)
 
 FileStorage.put = slow_put
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would we
 main()
 """
 WHERE = "sample_id % 4 <> 1"
