@@ -116,14 +116,7 @@ class CephServer:
 
     def stop(self) -> None:
         """End the daemons, the gateway first, and remove the folder."""
-        for process in reversed(self._running):
-            process.terminate()
-            try:
-                process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._running.clear()
+        end_processes(self._running)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def make_user(self, name: str, access_key: str, secret_key: str) -> None:
@@ -206,6 +199,18 @@ def _environment() -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("CEPH_", "PYTHON"))}
     paths = [path for path in clean.get("PATH", "").split(os.pathsep) if not (Path(path) / "activate").exists()]
     return clean | {"PATH": os.pathsep.join(paths)}
+
+
+def end_processes(running: list[subprocess.Popen[bytes]]) -> None:
+    """End a server's processes, the last one started first, and forget them."""
+    for process in reversed(running):
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    running.clear()
 
 
 def free_port() -> int:

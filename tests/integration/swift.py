@@ -19,12 +19,11 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.integration.ceph import free_port
+from tests.integration.ceph import end_processes, free_port
 
 INSTALL = "pip install swift pyeclib"
 
 START_TIMEOUT_S = 120.0
-STOP_TIMEOUT_S = 10.0
 
 ACCESS_KEY = "test:tester"
 SECRET_KEY = "gaitfarm-swift-secret-77d0"
@@ -136,14 +135,7 @@ class SwiftServer:
 
     def stop(self) -> None:
         """End the servers, the proxy first, and remove the folder."""
-        for process in reversed(self._running):
-            process.terminate()
-            try:
-                process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._running.clear()
+        end_processes(self._running)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _ring(self, kind: str, port: int) -> None:
