@@ -19,6 +19,7 @@ from farm.campaign_file import parse, read_text
 from farm.errors import CampaignError
 from farm.records import BodyModel, Side
 from farm.sampling.conditions import CONDITIONS
+from farm.scene_config import LightVariation, PeopleVariation, PlaceVariation, SceneVariation
 
 SHIPPED_CAMPAIGNS = ("demo", "healthy", "conditions")
 SAMPLE_RATE_HZ = 100.0
@@ -206,6 +207,7 @@ class Campaign(Frozen):
     target_speed_m_s: _range(0.3, 2.2) = (0.8, 1.6)  # type: ignore[valid-type]
     simulation: Simulation = Simulation()
     pictures: Pictures = Pictures()
+    scene: SceneVariation = SceneVariation()
     quality: QualityLimits = QualityLimits()
 
     @model_validator(mode="after")
@@ -308,6 +310,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     nested = {
         "population": Population, "conditions": ConditionShare, "simulation": Simulation,
         "pictures": Pictures, "views": View, "quality": QualityLimits,
+        "scene": SceneVariation, "people": PeopleVariation, "place": PlaceVariation, "light": LightVariation,
     }  # fmt: skip
     for part in loc:
         model = nested.get(str(part), model)

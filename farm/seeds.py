@@ -19,11 +19,14 @@ class Stream(IntEnum):
     MUSCLES = 2
     CONTROLLER = 3
     MOTOR_NOISE = 4
-    SCENE = 5
+    SCENE = 5  # the person's looks
     CAMERAS = 6
     SPLIT = 7  # taken, but no longer drawn from: a split hashes (seed, sample id), see `farm.dataset.split`
     AUGMENTATION = 8
     RECHECK = 9
+    PLACE = 10
+    LIGHT = 11
+    SENSOR = 12
 
 
 def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:

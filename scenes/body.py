@@ -18,8 +18,8 @@ from farm.gait.keypoints import FLOOR_Y_M, mtp_centre, toe_flexion
 from farm.sampling.anatomy import BODIES, Anatomy
 from scenes.figure import Figure, smooth_step
 from scenes.garments import Piece, pieces
-from scenes.parameters import Clothes
 from scenes.surface import Array, polygonise
+from scenes.wardrobe import Clothes
 
 PARTS: tuple[str, ...] = ("background", *BODIES)
 """Names of the mask's ids: 0 is the background, the others are the physics' bodies."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.parameters import CameraDraw
+from scenes.viewpoint import CameraDraw
 
 Array = NDArray[np.float64]
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scenes.colours import Rgb
 from scenes.figure import SIDES, Figure
-from scenes.parameters import Clothes, Rgb
 from scenes.surface import Array, Distance, Ellipsoid, union
+from scenes.wardrobe import Clothes
 
 ALL_GROUPS: tuple[str, ...] = ("trunk", "leg_r", "leg_l", "arm_r", "arm_l")
 

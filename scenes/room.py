@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.parameters import FloorKind, Rgb, Room
+from scenes.colours import Rgb
+from scenes.place import FloorKind, Room
 from scenes.surface import Array
 
 FLOOR_TEXTURE_SIZE = 512

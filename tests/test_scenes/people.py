@@ -6,7 +6,8 @@ import numpy as np
 
 from farm.config import STANDARD_VIEWS
 from farm.records import GaitParameters
-from farm.seeds import Stream, generator
+from farm.scene_config import SceneVariation
+from farm.seeds import generator
 from scenes.parameters import SceneParameters, scene_parameters_rand
 
 PEOPLE: dict[str, GaitParameters] = {
@@ -21,8 +22,8 @@ PEOPLE: dict[str, GaitParameters] = {
 def scene(parameters: GaitParameters, seed: int = 1) -> SceneParameters:
     """What a campaign with this seed draws for this sample."""
     return scene_parameters_rand(
-        generator(seed, Stream.SCENE, parameters.sample_id),
-        generator(seed, Stream.CAMERAS, parameters.sample_id),
+        lambda stream: generator(seed, stream, parameters.sample_id),
+        variation=SceneVariation(),
         views=tuple(STANDARD_VIEWS.values()),
         sex=parameters.sex,
         age_years=parameters.age_years,

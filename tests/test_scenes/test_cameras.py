@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from farm.config import STANDARD_VIEWS, View
 from scenes.cameras import Camera, intrinsics_matrix, look, place_camera, project, unproject
-from scenes.parameters import CameraDraw
+from scenes.viewpoint import CameraDraw
 from tests.test_scenes.people import PEOPLE, scene
 
 FRAME_RATE_HZ = 10.0

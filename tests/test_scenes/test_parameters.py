@@ -8,8 +8,11 @@ import json
 import numpy as np
 
 from farm.config import STANDARD_VIEWS
-from scenes.parameters import MONK_SKIN_TONES, scene_parameters_rand
+from farm.scene_config import SceneVariation
+from farm.seeds import Stream, generator
+from scenes.parameters import SceneParameters, scene_parameters_rand
 from scenes.room import floor_texture, room_box, room_panels, tile_noise, wall_texture
+from scenes.wardrobe import MONK_SKIN_TONES
 from tests.test_scenes.people import PEOPLE, scene
 
 MAN = PEOPLE["generic man"]
@@ -22,9 +25,14 @@ def test_the_same_seed_and_sample_draw_the_same_scene() -> None:
 
 
 def test_looks_and_cameras_come_from_streams_of_their_own() -> None:
-    views = tuple(STANDARD_VIEWS.values())
-    one = scene_parameters_rand(np.random.default_rng(1), np.random.default_rng(2), views=views)
-    other = scene_parameters_rand(np.random.default_rng(3), np.random.default_rng(2), views=views)
+    def drawn(looks_seed: int) -> SceneParameters:
+        return scene_parameters_rand(
+            lambda stream: generator(looks_seed if stream == Stream.SCENE else 2, stream, 0),
+            variation=SceneVariation(),
+            views=tuple(STANDARD_VIEWS.values()),
+        )
+
+    one, other = drawn(1), drawn(3)
     assert one.cameras == other.cameras
     assert one.clothes != other.clothes
 

@@ -13,7 +13,7 @@ from farm.gait.keypoints import mtp_centre
 from farm.gait.resample import body_pose_at
 from farm.records import FrameSet, GaitLabels, GaitParameters, Trajectory, ViewFrames
 from farm.sampling.anatomy import BODIES, Anatomy
-from farm.seeds import Stream, generator
+from farm.seeds import generator
 from scenes.body import PARTS, BodyMesh, Skin, body_mesh, bone_transforms
 from scenes.cameras import Camera, place_camera
 from scenes.figure import Figure
@@ -128,8 +128,8 @@ def set_stage(
 ) -> Stage:
     """Draw the scene of this sample, dress the person, and place room and cameras around the walk."""
     scene = scene_parameters_rand(
-        generator(campaign.seed, Stream.SCENE, parameters.sample_id),
-        generator(campaign.seed, Stream.CAMERAS, parameters.sample_id),
+        lambda stream: generator(campaign.seed, stream, parameters.sample_id),
+        variation=campaign.scene,
         views=campaign.pictures.views,
         sex=parameters.sex,
         age_years=parameters.age_years,

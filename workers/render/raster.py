@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenes.body import BodyMesh
-from scenes.parameters import Light
+from scenes.light import Light
 from scenes.room import Panel
 from scenes.surface import Array
 from workers.render.context import GlContext, gl_context
