@@ -25,7 +25,7 @@ class Light:
     warmth: float
 
 
-def light_rand(rng: np.random.Generator, variation: LightVariation) -> Light:
+def light_rand(rng: np.random.Generator, variation: LightVariation) -> Light:  # noqa: ARG001
     """Draw one light, within what the campaign lets vary."""
     azimuth = rng.uniform(0.0, 2 * np.pi)
     elevation = np.deg2rad(rng.uniform(48.0, 78.0))

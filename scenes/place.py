@@ -53,7 +53,7 @@ class Room:
     texture_seed: int
 
 
-def room_rand(rng: np.random.Generator, variation: PlaceVariation) -> Room:
+def room_rand(rng: np.random.Generator, variation: PlaceVariation) -> Room:  # noqa: ARG001
     """Draw one room, within what the campaign lets vary."""
     floor: FloorKind = choose(rng, {"tiles": 0.35, "planks": 0.25, "vinyl": 0.25, "mat": 0.15})
     wall = pick(rng, _WALL_COLOURS)

@@ -62,7 +62,12 @@ def _cloth_colour_rand(rng: np.random.Generator) -> Rgb:
     return colorsys.hsv_to_rgb(float(rng.uniform()), saturation, value)
 
 
-def clothes_rand(rng: np.random.Generator, variation: PeopleVariation, sex: Sex, age_years: float) -> Clothes:
+def clothes_rand(
+    rng: np.random.Generator,
+    variation: PeopleVariation,  # noqa: ARG001
+    sex: Sex,
+    age_years: float,
+) -> Clothes:
     """Draw one person's looks, within what the campaign lets vary."""
     tone = int(rng.integers(len(MONK_SKIN_TONES)))
     grey = rng.uniform() < np.clip((age_years - 35.0) / 45.0, 0.0, 0.9)

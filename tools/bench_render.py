@@ -23,11 +23,11 @@ from farm.config import Campaign, Pictures
 from farm.gait.labels import gait_labels
 from farm.records import GaitParameters
 from farm.sampling.anatomy import anatomy
-from scenes.body import PARTS, Skin
+from scenes.body import PARTS
 from scenes.room import room_panels
 from tests.norm_walk import norm_walk
 from workers.render.context import gl_context
-from workers.render.film import Stage, feet_on_floor, make_raster, pose_people, set_stage
+from workers.render.film import Stage, make_raster, set_stage
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
@@ -74,13 +74,12 @@ def measure(draw: Callable[[int], None], moments: list[int], views: int) -> dict
 def our_way(campaign: Campaign, stage: Stage) -> Callable[[int], None]:
     """Skin, draw and read one moment's views as `film` does."""
     raster = make_raster(campaign, stage)
-    skins = [Skin(mesh) for mesh in stage.meshes]
+    poses = np.stack([camera.world_from_camera for camera in stage.cameras], axis=1)
     intrinsics = np.stack([camera.intrinsics for camera in stage.cameras])
 
     def draw(moment: int) -> None:
-        poses = np.stack([camera.world_from_camera[moment] for camera in stage.cameras])
-        people = pose_people(skins, stage.bones[moment], stage.levels[moment])
-        raster.draw(people, stage.levels[moment], poses, intrinsics, feet=feet_on_floor(stage, moment))
+        one = slice(moment, moment + 1)
+        raster.draw(stage.bones[one], stage.levels[one], poses[one], intrinsics)
 
     return draw
 

@@ -13,8 +13,8 @@ import pytest
 from farm.errors import MissingDependencyError
 from scenes.cameras import intrinsics_matrix, look, project
 from workers.render.context import device_order, gl_context
-from workers.render.objects import Program
-from workers.render.raster import clip_from_camera
+from workers.render.plan import clip_from_camera
+from workers.render.program import Program
 
 
 def _no_cuda(device: int) -> int | None:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farm.config import Campaign
-from farm.gait.keypoints import mtp_centre
 from farm.gait.resample import body_pose_at
 from farm.records import FrameSet, GaitLabels, GaitParameters, Trajectory, ViewFrames
 from farm.sampling.anatomy import BODIES, Anatomy
 from farm.seeds import generator
-from scenes.body import PARTS, BodyMesh, Skin, body_mesh, bone_transforms
+from scenes.body import PARTS, BodyMesh, body_mesh, bone_transforms
 from scenes.cameras import Camera, place_camera
 from scenes.figure import Figure
 from scenes.occlusion import OcclusionWorld
+from scenes.outline import BOX_DIRECTIONS, Outline
 from scenes.parameters import SceneParameters, scene_parameters_rand
 from scenes.room import RoomBox, room_box, room_panels
 from scenes.surface import Array
-from workers.render.raster import NEAR_M, Posed, Raster
+from workers.render.plan import NEAR_M
+from workers.render.raster import Raster
 
 FAR_CELL_M = 0.042
 """Fineness of the mesh that casts the shadow, bounds the person, and is drawn where the person is small."""
@@ -29,9 +29,6 @@ FAR_CELL_M = 0.042
 FINEST_CELL_M = 0.010
 PIXELS_PER_CELL = 3.0
 """Triangles smaller than this add nothing that one sees, and llvmpipe's time goes into setting up triangles."""
-
-
-_UNPOSED: Posed = (np.empty((0, 3), np.float32), np.empty((0, 3), np.float32))
 
 
 @dataclass(frozen=True)
@@ -65,40 +62,22 @@ def film(
     """
     stage = set_stage(campaign, parameters, body, trajectory, labels)
     wanted = campaign.pictures
-    frames, views = labels.n_frames, len(stage.cameras)
-    width, height = wanted.image_size
     draws_rgb = wanted.rgb != "none"
-    rgb = np.zeros((views, frames, height, width, 3), np.uint8) if draws_rgb else None
-    mask = np.zeros((views, frames, height, width), np.uint8) if wanted.mask else None
-    depth = np.zeros((views, frames, height, width), np.uint16) if wanted.depth else None
-    boxes = np.full((views, frames, 4), np.nan, np.float32)
-    skins = [Skin(mesh) for mesh in stage.meshes]
-    raster = make_raster(campaign, stage) if draws_rgb or wanted.mask or wanted.depth else None
-    intrinsics = np.stack([camera.intrinsics for camera in stage.cameras])
-    try:
-        for frame in range(frames):
-            levels = stage.levels[frame]
-            people = pose_people(skins, stage.bones[frame], levels)
-            poses = np.stack([camera.world_from_camera[frame] for camera in stage.cameras])
-            boxes[:, frame] = [
-                bounding_box(people[level][0], pose, matrix, wanted.image_size)
-                for level, pose, matrix in zip(levels, poses, intrinsics, strict=True)
-            ]
-            if raster is None:
-                continue
+    outline = Outline(stage.meshes[0], BOX_DIRECTIONS).points(stage.bones)
+    boxes = [bounding_boxes(camera, outline) for camera in stage.cameras]
+    rgb = mask = depth = None
+    if draws_rgb or wanted.mask or wanted.depth:
+        with make_raster(campaign, stage) as raster:
             pictures = raster.draw(
-                people, levels, poses, intrinsics, feet=feet_on_floor(stage, frame),
+                stage.bones,
+                stage.levels,
+                np.stack([camera.world_from_camera for camera in stage.cameras], axis=1),
+                np.stack([camera.intrinsics for camera in stage.cameras]),
                 rgb=draws_rgb, mask=wanted.mask, depth=wanted.depth,
             )  # fmt: skip
-            if rgb is not None and pictures.rgb is not None:
-                rgb[:, frame] = pictures.rgb
-            if mask is not None and pictures.mask is not None:
-                mask[:, frame] = pictures.mask
-            if depth is not None and pictures.depth_m is not None:
-                depth[:, frame] = np.minimum(np.round(pictures.depth_m * 1000.0), 65535).astype(np.uint16)
-    finally:
-        if raster is not None:
-            raster.close()
+        rgb, mask = pictures.rgb, pictures.mask
+        if pictures.depth_m is not None:
+            depth = np.minimum(np.round(pictures.depth_m * 1000.0), 65535).astype(np.uint16)
     with OcclusionWorld(stage.meshes[-1], stage.box, size=stage.figure.size) as world:
         visibility = world.visibility(stage.bones, labels.keypoints_3d, stage.cameras)
     return FrameSet(
@@ -158,12 +137,6 @@ def set_stage(
     return Stage(scene, figure, meshes, levels, room_box(scene.room, places=places), cameras, bones)
 
 
-def pose_people(skins: Sequence[Skin], bones: Array, levels: NDArray[np.int64]) -> list[Posed]:
-    """The person as each mesh that some view shows, and the last, for one picture; others stay unposed."""
-    needed = {*levels.tolist(), len(skins) - 1}
-    return [skin.pose(bones) if level in needed else _UNPOSED for level, skin in enumerate(skins)]
-
-
 def make_raster(campaign: Campaign, stage: Stage) -> Raster:
     """The GL side of a stage; close it after the last picture."""
     return Raster(
@@ -188,30 +161,23 @@ def _outline(mesh: BodyMesh, bones: Array) -> Array:
     return np.concatenate(points, axis=1)
 
 
-def bounding_box(
-    vertices: NDArray[np.float32], pose: Array, intrinsics: Array, image_size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """x0 y0 x1 y1 of the person's mesh in one view, cut to the picture: `[4]`; NaN where nothing is in it."""
-    local = (vertices - pose[:3, 3].astype(np.float32)) @ pose[:3, :3].astype(np.float32)
-    local = local[local[:, 2] > NEAR_M]
-    if not len(local):
-        return np.full(4, np.nan, np.float32)
-    pixels = local[:, :2] / local[:, 2:] * intrinsics[[0, 1], [0, 1]] + intrinsics[:2, 2]
-    box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
-    limit = np.array([image_size[0] - 0.5, image_size[1] - 0.5] * 2)
-    if np.any(box[:2] >= limit[:2]) or np.any(box[2:] <= -0.5):
-        return np.full(4, np.nan, np.float32)
-    return np.asarray(np.clip(box, -0.5, limit), dtype=np.float32)
+def bounding_boxes(camera: Camera, outline: NDArray[np.float32]) -> NDArray[np.float32]:
+    """x0 y0 x1 y1 of the person in each picture, cut to it, also where something hides the person.
 
+    Args:
+        outline: `[F, P, 3]` m, the person's outermost points (`scenes.outline`).
 
-def feet_on_floor(stage: Stage, frame: int) -> Array:
-    """Heels and balls of both feet on the sole, for the dark where they meet the floor: `[4, 3]` m."""
-    points = []
-    for side in "rl":
-        foot = stage.bones[frame, BODIES.index(f"calcn_{side}")]
-        ball = mtp_centre(stage.figure.body, side)
-        heel = ball * np.array([0.12, 1.0, 1.0])
-        points += [foot[:3, :3] @ station + foot[:3, 3] for station in (heel, ball)]
-    feet = np.stack(points)
-    feet[:, 1] = np.maximum(feet[:, 1], 0.0)
-    return feet
+    Returns:
+        `[F, 4]` pixels; NaN where nothing of the person is in the picture.
+    """
+    pixels, distance = camera.project(outline.astype(float))
+    pixels[distance <= NEAR_M] = np.nan
+    seen = np.isfinite(pixels).all(axis=-1).any(axis=-1)
+    boxes = np.full((len(outline), 4), np.nan, np.float32)
+    if seen.any():
+        boxes[seen] = np.concatenate([np.nanmin(pixels[seen], axis=1), np.nanmax(pixels[seen], axis=1)], axis=-1)
+    limit = np.array([camera.image_size[0] - 0.5, camera.image_size[1] - 0.5], np.float32)
+    with np.errstate(invalid="ignore"):
+        outside = (boxes[:, :2] >= limit).any(axis=1) | (boxes[:, 2:] <= -0.5).any(axis=1)
+    boxes[outside] = np.nan
+    return np.clip(boxes, -0.5, np.tile(limit, 2))

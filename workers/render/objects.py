@@ -1,155 +1,131 @@
-"""What lives on the GL side: programs, frame buffers, and meshes whose vertices move."""
+"""What lives on the GL side: programs, frame buffers, and the room's panels."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.body import BodyMesh
 from scenes.room import Panel
 from scenes.surface import Array
 from workers.render import shaders
 from workers.render.context import GlContext
+from workers.render.program import Program
 
 SHADOW_MAP_SIZE = 1024
-_FLOATS = 12
-"""Of each vertex: position 3, normal 3, texture coordinate 2, colour 4, in pyrender's order."""
-
-
-class Program:
-    """A linked GL program; a uniform that it does not have is an error, unlike in pyrender."""
-
-    def __init__(self, vertex: str, fragment: str) -> None:
-        from OpenGL import GL
-        from OpenGL.GL import shaders as compiler
-
-        array = GL.glGenVertexArrays(1)
-        GL.glBindVertexArray(array)  # some drivers validate a program against the bound array
-        self._id = int(
-            compiler.compileProgram(
-                compiler.compileShader(vertex, GL.GL_VERTEX_SHADER),
-                compiler.compileShader(fragment, GL.GL_FRAGMENT_SHADER),
-                validate=False,
-            )
-        )
-        GL.glBindVertexArray(0)
-        GL.glDeleteVertexArrays(1, [array])
-        self._places: dict[str, int] = {}
-
-    def _place(self, name: str) -> int:
-        from OpenGL import GL
-
-        if name not in self._places:
-            place = int(GL.glGetUniformLocation(self._id, name))
-            if place < 0:
-                raise ValueError(f"the GL program has no uniform {name!r}")
-            self._places[name] = place
-        return self._places[name]
-
-    def use(self) -> None:
-        from OpenGL import GL
-
-        GL.glUseProgram(self._id)
-
-    def matrix(self, name: str, value: Array) -> None:
-        from OpenGL import GL
-
-        GL.glUniformMatrix4fv(self._place(name), 1, True, np.ascontiguousarray(value, dtype=np.float32))
-
-    def vector(self, name: str, value: Array) -> None:
-        from OpenGL import GL
-
-        GL.glUniform3f(self._place(name), float(value[0]), float(value[1]), float(value[2]))
-
-    def vector4(self, name: str, value: Array) -> None:
-        from OpenGL import GL
-
-        GL.glUniform4f(self._place(name), *(float(number) for number in value))
-
-    def vectors(self, name: str, value: Array) -> None:
-        from OpenGL import GL
-
-        GL.glUniform3fv(self._place(name), len(value), np.ascontiguousarray(value, dtype=np.float32))
-
-    def integer(self, name: str, value: int) -> None:
-        from OpenGL import GL
-
-        GL.glUniform1i(self._place(name), value)
-
-    def number(self, name: str, value: float) -> None:
-        from OpenGL import GL
-
-        GL.glUniform1f(self._place(name), value)
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Frame buffers for one tile size: colour (multisampled), its resolved copy, parts, shadow."""
+    """Frame buffers of one size: colour (multisampled), its resolved copy, part ids, part ids with distance."""
 
-    colour_frame: int
-    resolve_frame: int
-    part_frame: int
-    shadow_frame: int
-    shadow_texture: int
-
-
-_program_cache: dict[int, dict[str, Program]] = {}
-_target_cache: dict[tuple[int, tuple[int, int], int], Targets] = {}
+    colour: int
+    resolved: int
+    parts: int
+    labels: int
 
 
-def programs(context: GlContext) -> dict[str, Program]:
-    """The programs, compiled once for the process's context."""
-    key = id(context)
-    if key not in _program_cache:
-        _program_cache[key] = {
-            "room": Program(shaders.ROOM_VERTEX, shaders.ROOM_FRAGMENT),
-            "near_room": Program(shaders.ROOM_VERTEX, shaders.ROOM_SHADED_FRAGMENT),
-            "person": Program(shaders.PERSON_VERTEX, shaders.PERSON_FRAGMENT),
-            "depth": Program(shaders.DEPTH_VERTEX, shaders.DEPTH_FRAGMENT),
-            "part": Program(shaders.PART_VERTEX, shaders.PART_FRAGMENT),
-        }
-    return _program_cache[key]
+@dataclass(frozen=True)
+class ShadowMaps:
+    """One map for each figure, the layers of one texture."""
+
+    frames: tuple[int, ...]
+    texture: int
+
+
+@dataclass(frozen=True)
+class Kit:
+    """The programs for one number of figures."""
+
+    skin: Program
+    room: Program
+    near_room: Program
+    person: Program
+    shadow: Program
+    label: Program
+
+
+_kits: dict[tuple[int, int], Kit] = {}
+_targets: dict[tuple[int, tuple[int, int], int], Targets] = {}
+_shadow_maps: dict[tuple[int, int], ShadowMaps] = {}
+
+
+def kit(context: GlContext, figures: int) -> Kit:
+    """The programs, compiled once for the process's context and each number of figures."""
+    key = (id(context), figures)
+    if key not in _kits:
+        text = {name: shaders.source(getattr(shaders, name), figures) for name in vars(shaders) if name.isupper()
+                and isinstance(getattr(shaders, name), str)}  # fmt: skip
+
+        def program(vertex: str, fragment: str) -> Program:
+            return Program(text[vertex], text[fragment], blocks=shaders.BLOCK_NAMES)
+
+        _kits[key] = Kit(
+            skin=Program(text["SKIN_VERTEX"], None, captured=("position", "normal")),
+            room=program("ROOM_VERTEX", "ROOM_FRAGMENT"),
+            near_room=program("ROOM_VERTEX", "ROOM_SHADED_FRAGMENT"),
+            person=program("PERSON_VERTEX", "PERSON_FRAGMENT"),
+            shadow=program("SHADOW_VERTEX", "SHADOW_FRAGMENT"),
+            label=program("LABEL_VERTEX", "LABEL_FRAGMENT"),
+        )
+    return _kits[key]
 
 
 def targets(context: GlContext, size: tuple[int, int], samples: int) -> Targets:
     """Frame buffers of this size, made once; a campaign uses one size."""
     key = (id(context), size, samples)
-    if key not in _target_cache:
-        _target_cache[key] = _make_targets(size, samples)
-    return _target_cache[key]
+    if key not in _targets:
+        from OpenGL import GL
+
+        colour = _frame(size, (GL.GL_RGBA8,), GL.GL_DEPTH_COMPONENT24, samples)
+        _targets[key] = Targets(
+            colour=colour,
+            resolved=_frame(size, (GL.GL_RGBA8,), None, 1) if samples > 1 else colour,
+            parts=_frame(size, (GL.GL_R8,), GL.GL_DEPTH_COMPONENT32F, 1),
+            labels=_frame(size, (GL.GL_R8, GL.GL_R32F), GL.GL_DEPTH_COMPONENT32F, 1),
+        )
+    return _targets[key]
 
 
-def _make_targets(size: tuple[int, int], samples: int) -> Targets:
+def _frame(size: tuple[int, int], colours: Sequence[int], depth: int | None, samples: int) -> int:
+    """A frame buffer with these formats of pixels, `samples` of each."""
     from OpenGL import GL
 
-    width, height = size
+    frame = int(GL.glGenFramebuffers(1))
+    GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
+    places = [(kind, GL.GL_COLOR_ATTACHMENT0 + number) for number, kind in enumerate(colours)]
+    for kind, place in [*places, *([(depth, GL.GL_DEPTH_ATTACHMENT)] if depth else [])]:
+        buffer = int(GL.glGenRenderbuffers(1))
+        GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, buffer)
+        if samples > 1:
+            GL.glRenderbufferStorageMultisample(GL.GL_RENDERBUFFER, samples, kind, *size)
+        else:
+            GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, kind, *size)
+        GL.glFramebufferRenderbuffer(GL.GL_FRAMEBUFFER, place, GL.GL_RENDERBUFFER, buffer)
+    GL.glDrawBuffers(len(places), np.array([place for _, place in places], np.uint32))
+    if GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER) != GL.GL_FRAMEBUFFER_COMPLETE:
+        raise RuntimeError(f"this GL driver cannot draw {size[0]}x{size[1]} pixels with {samples} samples")
+    return frame
 
-    def frame(colour_format: int, depth_format: int, count: int) -> int:
-        number = int(GL.glGenFramebuffers(1))
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, number)
-        for kind, place in ((colour_format, GL.GL_COLOR_ATTACHMENT0), (depth_format, GL.GL_DEPTH_ATTACHMENT)):
-            buffer = int(GL.glGenRenderbuffers(1))
-            GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, buffer)
-            if count > 1:
-                GL.glRenderbufferStorageMultisample(GL.GL_RENDERBUFFER, count, kind, width, height)
-            else:
-                GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, kind, width, height)
-            GL.glFramebufferRenderbuffer(GL.GL_FRAMEBUFFER, place, GL.GL_RENDERBUFFER, buffer)
-        if GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER) != GL.GL_FRAMEBUFFER_COMPLETE:
-            raise RuntimeError(f"this GL driver cannot draw {width}x{height} pixels with {count} samples")
-        return number
 
-    colour = frame(GL.GL_RGBA8, GL.GL_DEPTH_COMPONENT24, samples)
-    resolve = frame(GL.GL_RGBA8, GL.GL_DEPTH_COMPONENT24, 1) if samples > 1 else colour
-    part = frame(GL.GL_RGBA8, GL.GL_DEPTH_COMPONENT32F, 1)
+def shadow_maps(context: GlContext, figures: int) -> ShadowMaps:
+    """Shadow maps for so many figures, made once."""
+    key = (id(context), figures)
+    if key not in _shadow_maps:
+        _shadow_maps[key] = _make_shadow_maps(figures)
+    return _shadow_maps[key]
+
+
+def _make_shadow_maps(figures: int) -> ShadowMaps:
+    from OpenGL import GL
+
     texture = int(GL.glGenTextures(1))
-    GL.glBindTexture(GL.GL_TEXTURE_2D, texture)
-    GL.glTexImage2D(
-        GL.GL_TEXTURE_2D, 0, GL.GL_DEPTH_COMPONENT24, SHADOW_MAP_SIZE, SHADOW_MAP_SIZE, 0,
+    GL.glBindTexture(GL.GL_TEXTURE_2D_ARRAY, texture)
+    GL.glTexImage3D(
+        GL.GL_TEXTURE_2D_ARRAY, 0, GL.GL_DEPTH_COMPONENT24, SHADOW_MAP_SIZE, SHADOW_MAP_SIZE, figures, 0,
         GL.GL_DEPTH_COMPONENT, GL.GL_FLOAT, None,
     )  # fmt: skip
     for name, value in (
@@ -157,69 +133,111 @@ def _make_targets(size: tuple[int, int], samples: int) -> Targets:
         (GL.GL_TEXTURE_WRAP_S, GL.GL_CLAMP_TO_EDGE), (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_EDGE),
         (GL.GL_TEXTURE_COMPARE_MODE, GL.GL_COMPARE_REF_TO_TEXTURE), (GL.GL_TEXTURE_COMPARE_FUNC, GL.GL_LEQUAL),
     ):  # fmt: skip
-        GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
-    shadow = int(GL.glGenFramebuffers(1))
-    GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, shadow)
-    GL.glFramebufferTexture2D(GL.GL_FRAMEBUFFER, GL.GL_DEPTH_ATTACHMENT, GL.GL_TEXTURE_2D, texture, 0)
-    GL.glDrawBuffer(GL.GL_NONE)
-    GL.glReadBuffer(GL.GL_NONE)
-    GL.glBindTexture(GL.GL_TEXTURE_2D, 0)
-    return Targets(colour, resolve, part, shadow, texture)
+        GL.glTexParameteri(GL.GL_TEXTURE_2D_ARRAY, name, value)
+    frames = []
+    for layer in range(figures):
+        frame = int(GL.glGenFramebuffers(1))
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
+        GL.glFramebufferTextureLayer(GL.GL_FRAMEBUFFER, GL.GL_DEPTH_ATTACHMENT, texture, 0, layer)
+        GL.glDrawBuffer(GL.GL_NONE)
+        GL.glReadBuffer(GL.GL_NONE)
+        frames.append(frame)
+    GL.glBindTexture(GL.GL_TEXTURE_2D_ARRAY, 0)
+    return ShadowMaps(tuple(frames), texture)
 
 
-def _live_primitive() -> Any:
-    """pyrender's Primitive with vertices that can move, defined where pyrender may be imported."""
-    import pyrender
-    from OpenGL import GL
+class PanelPrimitive:
+    """One of the room's panels: pyrender's primitive and texture, and which of its faces may hide the walker."""
 
-    class LivePrimitive(pyrender.Primitive):  # type: ignore[misc]
-        """A primitive whose positions and normals are replaced in place, in one copy."""
+    def __init__(self, panel: Panel) -> None:
+        import pyrender
 
-        gloss = 0.0
+        gloss = np.full((len(panel.colours), 1), panel.gloss)
+        self._primitive = pyrender.Primitive(
+            positions=panel.vertices.astype(np.float32), normals=panel.normals.astype(np.float32),
+            texcoord_0=panel.uv.astype(np.float32),
+            color_0=np.concatenate([panel.colours, gloss], axis=1).astype(np.float32),
+            indices=panel.faces.astype(np.uint32),
+        )  # fmt: skip
+        self._primitive._add_to_context()
+        self._texture = pyrender.Texture(source=panel.texture, source_channels="RGB")
+        self._texture._add_to_context()
+        self._panel = panel
+        self._count = int(panel.faces.size)
+        corner = panel.vertices[panel.faces]
+        self._normals = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+        self._offsets = np.einsum("ti,ti->t", self._normals, corner[:, 0])
+        self._screens = IndexedArray(panel.vertices)
 
-        def upload(self) -> None:
-            self._add_to_context()
-            self._data = np.hstack([self.positions, self.normals, self.texcoord_0, self.color_0]).astype(np.float32)
-            if self._data.shape[1] != _FLOATS:
-                raise RuntimeError(f"pyrender's vertices have {self._data.shape[1]} floats, {_FLOATS} expected")
-            self._count = int(self.indices.size)
+    def find_screens(self, eyes: Array, walker: Array) -> None:
+        """Keep in mind the faces that can be between `eyes` `[E, 3]` and `walker` `[W, 3]`, the hulls' corners (m).
 
-        def update(self, positions: NDArray[np.float32], normals: NDArray[np.float32]) -> None:
-            self._data[:, 0:3] = positions
-            self._data[:, 3:6] = normals
-            GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._buffers[0])
-            GL.glBufferSubData(GL.GL_ARRAY_BUFFER, 0, self._data.nbytes, self._data)
+        A face whose plane has both on one side is not: so are floor, walls and ceiling of a room.
+        """
+        sides = [points @ self._normals.T - self._offsets for points in (eyes, walker)]
+        clear = [np.all([(side * sign > 0).all(axis=0) for side in sides], axis=0) for sign in (1.0, -1.0)]
+        self._screens.send(self._panel.faces[~np.any(clear, axis=0)])
 
-        def draw(self) -> None:
-            GL.glBindVertexArray(self._vertex_array_id)
+    def draw(self, *, textured: bool = True) -> None:
+        """Draw it with the program in use, with its texture at texture unit 0 where that shows."""
+        from OpenGL import GL
+
+        if textured:
+            self._texture._bind()
+        GL.glBindVertexArray(self._primitive._vertex_array_id)
+        GL.glDrawElements(GL.GL_TRIANGLES, self._count, GL.GL_UNSIGNED_INT, ctypes.c_void_p(0))
+
+    def draw_screens(self) -> None:
+        """Draw the faces found by `find_screens` with the program in use."""
+        self._screens.draw()
+
+    def delete(self) -> None:
+        """Free what it holds on the GL side."""
+        self._primitive.delete()
+        self._texture.delete()
+        self._screens.delete()
+
+
+class IndexedArray:
+    """Bare vertices, of which changing faces are drawn."""
+
+    def __init__(self, vertices: Array) -> None:
+        from OpenGL import GL
+
+        data = np.ascontiguousarray(vertices, dtype=np.float32)
+        self._array = int(GL.glGenVertexArrays(1))
+        self._buffers = [int(GL.glGenBuffers(1)), int(GL.glGenBuffers(1))]
+        self._count = 0
+        GL.glBindVertexArray(self._array)
+        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._buffers[0])
+        GL.glBufferData(GL.GL_ARRAY_BUFFER, data.nbytes, data, GL.GL_STATIC_DRAW)
+        GL.glEnableVertexAttribArray(0)
+        GL.glVertexAttribPointer(0, 3, GL.GL_FLOAT, False, 0, ctypes.c_void_p(0))
+        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._buffers[1])
+        GL.glBindVertexArray(0)
+
+    def send(self, faces: NDArray[np.int32]) -> None:
+        """Choose the faces `[T, 3]`."""
+        from OpenGL import GL
+
+        data = np.ascontiguousarray(faces, dtype=np.uint32)
+        self._count = int(data.size)
+        GL.glBindVertexArray(self._array)
+        if self._count:
+            GL.glBufferData(GL.GL_ELEMENT_ARRAY_BUFFER, data.nbytes, data, GL.GL_STATIC_DRAW)
+        GL.glBindVertexArray(0)
+
+    def draw(self) -> None:
+        """Draw them with the program in use."""
+        from OpenGL import GL
+
+        if self._count:
+            GL.glBindVertexArray(self._array)
             GL.glDrawElements(GL.GL_TRIANGLES, self._count, GL.GL_UNSIGNED_INT, ctypes.c_void_p(0))
 
-    return LivePrimitive
+    def delete(self) -> None:
+        """Free what it holds on the GL side."""
+        from OpenGL import GL
 
-
-def panel_primitive(panel: Panel) -> tuple[Any, Any]:
-    import pyrender
-
-    colour = np.concatenate([panel.colours, np.ones((len(panel.colours), 1))], axis=1)
-    primitive = _live_primitive()(
-        positions=panel.vertices.astype(np.float32), normals=panel.normals.astype(np.float32),
-        texcoord_0=panel.uv.astype(np.float32), color_0=colour.astype(np.float32),
-        indices=panel.faces.astype(np.uint32),
-    )  # fmt: skip
-    primitive.gloss = panel.gloss
-    primitive.upload()
-    texture = pyrender.Texture(source=panel.texture, source_channels="RGB")
-    texture._add_to_context()
-    return primitive, texture
-
-
-def person_primitive(mesh: BodyMesh) -> Any:
-    look = np.stack([mesh.gloss, mesh.part], axis=1)
-    colour = np.concatenate([mesh.colours, np.ones((len(mesh.colours), 1))], axis=1)
-    primitive = _live_primitive()(
-        positions=mesh.vertices.astype(np.float32), normals=mesh.normals.astype(np.float32),
-        texcoord_0=look.astype(np.float32), color_0=colour.astype(np.float32),
-        indices=mesh.faces.astype(np.uint32),
-    )  # fmt: skip
-    primitive.upload()
-    return primitive
+        GL.glDeleteVertexArrays(1, np.array([self._array], np.uint32))
+        GL.glDeleteBuffers(2, np.array(self._buffers, np.uint32))

@@ -1,17 +1,22 @@
-"""Draws one scene's views: colour with shadows, part masks and depth, from one posed mesh.
+"""Draws one scene's views: colour with shadows, part masks and distances, from bones.
 
-pyrender's primitives and textures hold the data on the GL side; the passes are
+pyrender's primitives and textures hold the room on the GL side; the passes are
 our own, because its renderer draws the shadow map anew for each view, reads back
 what nobody asked for, and shades each pixel physically, which a processor pays
-for dearly (`tools/bench_render.py` measures both). Only the rectangle that the
-person and the shadow reach is drawn anew where a camera stands still.
+for dearly (`tools/bench_render.py` measures both).
+
+A graphics card is fed many moments at once: all views of a batch lie side by
+side in one frame buffer (a row for each moment) and come back in one copy. A
+processor is fed one moment, whose pixels stay in its cache, and where a camera
+stands still it draws only the rectangle that people and their shadows reach.
+Both give the same pictures, but for the rounding of edges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,41 +25,41 @@ from scenes.body import BodyMesh
 from scenes.light import Light
 from scenes.room import Panel
 from scenes.surface import Array
+from workers.render import shaders
 from workers.render.context import GlContext, gl_context
-from workers.render.objects import SHADOW_MAP_SIZE, panel_primitive, person_primitive, programs, targets
+from workers.render.objects import SHADOW_MAP_SIZE, PanelPrimitive, kit, shadow_maps, targets
+from workers.render.plan import Plan, Planner, corners, lamp_record
+from workers.render.program import Block
+from workers.render.skinned import SkinnedMesh
 
-SHADOW_REACH_M = 1.30
-"""Half the breadth of the shadow map around the walker: who stands with arms out is 1.9 m at most."""
-
-NEAR_M, FAR_M = 0.1, 80.0
 SAMPLES = 4
 """Samples for each pixel of the colour picture's edges; masks and depth have one, at the pixel's centre."""
 
-_FEET_DARK_M = 0.27
-"""How far from a foot the floor is visibly darker."""
+BATCH_MOMENTS = 16
+BATCH_PIXELS = 4_000_000
+"""What a graphics card is fed at once: with 4 samples of colour and depth 130 MB on the card."""
 
-_LEVELS_DIFFER_M = 0.02
-"""How far the person's finer mesh may reach out of the coarsest."""
+_NOTHING = (0.8, 0.8, 0.8, 1.0)
+"""Colour of what is neither person nor room."""
 
-_SHADOW_BLUR = 0.005
-"""Breadth of the shadow's soft edge as a share of the shadow map."""
-
-_LEFT_HANDED = np.diag([1.0, -1.0, -1.0, 1.0])
-"""OpenGL's camera axes (y up, z backwards) from OpenCV's."""
+_UNLABELLED = (0.0, 0.0, 0.0, 0.0)
 
 
-Posed = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Vertices and normals `[V, 3]` of one mesh at one moment, world axes."""
+class Deletable(Protocol):
+    """What holds something on the GL side."""
+
+    def delete(self) -> None:
+        """Free it."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """All views of one moment.
+    """All views of some moments.
 
     Attributes:
-        rgb: `[V, H, W, 3]` uint8, or None.
-        mask: `[V, H, W]` uint8 part ids, or None.
-        depth_m: `[V, H, W]` float32 along the optical axis, 0 where nothing is, or None.
+        rgb: `[C, M, H, W, 3]` uint8, or None.
+        mask: `[C, M, H, W]` uint8 part ids of the walker, 0 where anything else is in front; or None.
+        depth_m: `[C, M, H, W]` float32 along the optical axis, 0 where nothing is, or None.
     """
 
     rgb: NDArray[np.uint8] | None
@@ -62,23 +67,15 @@ class Pictures:
     depth_m: NDArray[np.float32] | None
 
 
-def clip_from_camera(intrinsics: Array, image_size: tuple[int, int]) -> Array:
-    """OpenGL's projection `[4, 4]` for OpenCV axes; pixel (0, 0) is the centre of the top-left pixel."""
-    width, height = image_size
-    fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
-    projection = np.zeros((4, 4))
-    projection[0, 0] = 2 * fx / width
-    projection[1, 1] = 2 * fy / height
-    projection[0, 2] = 1 - (2 * cx + 1) / width  # +1: half a pixel, for GL counts from the pixel's corner
-    projection[1, 2] = (2 * cy + 1) / height - 1
-    projection[2, 2] = (FAR_M + NEAR_M) / (NEAR_M - FAR_M)
-    projection[2, 3] = 2 * FAR_M * NEAR_M / (NEAR_M - FAR_M)
-    projection[3, 2] = -1.0
-    return np.asarray(projection @ _LEFT_HANDED)
+def batch_moments(image_size: tuple[int, int], views: int, *, software: bool) -> int:
+    """How many moments are drawn at once."""
+    if software:
+        return 1
+    return max(1, min(BATCH_MOMENTS, BATCH_PIXELS // (views * image_size[0] * image_size[1])))
 
 
 class Raster:
-    """GL objects of one scene: room, person (in one or more finenesses), light. Made for one sample."""
+    """GL objects of one scene: room, walker (in one or more finenesses), passers-by, light. Made for one sample."""
 
     def __init__(
         self,
@@ -88,21 +85,37 @@ class Raster:
         *,
         image_size: tuple[int, int],
         views: int,
+        passers_by: Sequence[BodyMesh] = (),
         shadows: bool = True,
         samples: int = SAMPLES,
+        moments: int | None = None,
         context: GlContext | None = None,
     ) -> None:
+        """Args:
+        meshes: The walker, finest first. The last casts the shadow.
+        moments: How many are drawn at once; None by what draws here.
+        """
         self._context = context or gl_context()
         self._context.make_current()
         self._size = image_size
         self._views = views
         self._shadows = shadows
-        self._light = light
-        self._programs = programs(self._context)
-        self._targets = targets(self._context, (image_size[0] * views, image_size[1]), samples)
-        self._panels = [panel_primitive(panel) for panel in panels]
-        self._people = [person_primitive(mesh) for mesh in meshes]
-        self._backdrops: dict[int, tuple[Array, NDArray[np.uint8]]] = {}
+        self._moments = moments or batch_moments(image_size, views, software=self._context.software)
+        self._keeps_backdrops = self._moments == 1
+        figures = 1 + len(passers_by)
+        self._kit = kit(self._context, figures)
+        self._targets = targets(self._context, (image_size[0] * views, image_size[1] * self._moments), samples)
+        self._resolves = samples > 1
+        self._shadow_maps = shadow_maps(self._context, figures)
+        self._shots = Block(shaders.shot_record(figures), 0)
+        self._lamp = Block(shaders.LAMP_RECORD, 1)
+        self._lamp.send(lamp_record(light))
+        self._panels = [PanelPrimitive(panel) for panel in panels]
+        self._people = [SkinnedMesh(mesh, self._kit.skin, self._moments) for mesh in meshes]
+        self._passers_by = [SkinnedMesh(mesh, self._kit.skin, self._moments) for mesh in passers_by]
+        self._planner = Planner((meshes[-1], *passers_by), light, image_size)
+        self._backdrops: dict[int, tuple[Array, NDArray[np.uint8] | None]] = {}
+        self._screened = np.full((2, 2, 3), np.nan)  # of the eyes' and the walker's boxes: low and high corner
 
     def __enter__(self) -> Raster:
         return self
@@ -113,271 +126,281 @@ class Raster:
     def close(self) -> None:
         """Free the scene's buffers and textures; programs and targets stay for the next scene."""
         self._context.make_current()
-        for primitive, texture in self._panels:
-            primitive.delete()
-            texture.delete()
-        for person in self._people:
-            person.delete()
-        self._panels, self._people = [], []
+        things: tuple[Deletable, ...] = (*self._panels, *self._people, *self._passers_by, self._shots, self._lamp)
+        for thing in things:
+            thing.delete()
+        self._panels, self._people, self._passers_by = [], [], []
 
     def draw(
         self,
-        people: Sequence[Posed],
-        levels: Sequence[int],
+        bones: Array,
+        levels: NDArray[np.int64],
         world_from_camera: Array,
         intrinsics: Array,
         *,
-        feet: Array,
+        passers_by: Sequence[Array] = (),
         rgb: bool = True,
         mask: bool = True,
         depth: bool = False,
     ) -> Pictures:
-        """Draw the posed person in the room, from every view.
+        """Draw the walker and everything around, from every view, at some moments.
 
         Args:
-            people: The same person as each of the raster's meshes, finest first.
-            levels: `[C]` which of them each view shows; a far view needs no fine one. The last casts the shadow.
-            world_from_camera: `[C, 4, 4]` of each view.
+            bones: `[M, J, 4, 4]` world from bone of the walker.
+            levels: `[M, C]` which of the walker's meshes each view shows; a far view needs no fine one.
+            world_from_camera: `[M, C, 4, 4]` of each view.
             intrinsics: `[C, 3, 3]`.
-            feet: `[4, 3]` heels and balls of both feet, whose nearness darkens the floor.
+            passers_by: `[M, J, 4, 4]` of each passer-by.
         """
-        from OpenGL import GL
-
         self._context.make_current()
-        for level in sorted({*levels, len(people) - 1}):
-            self._people[level].update(*people[level])
-        clip = [
-            clip_from_camera(intrinsics[view], self._size) @ np.linalg.inv(world_from_camera[view])
-            for view in range(self._views)
-        ]
-        GL.glEnable(GL.GL_DEPTH_TEST)
-        GL.glDepthFunc(GL.GL_LESS)
-        GL.glDepthMask(True)
-        GL.glDisable(GL.GL_BLEND)
-        GL.glEnable(GL.GL_MULTISAMPLE)  # pyrender's own renderer switches it off where it drew masks
-        GL.glPolygonMode(GL.GL_FRONT_AND_BACK, GL.GL_FILL)
-        GL.glEnable(GL.GL_CULL_FACE)
-        GL.glCullFace(GL.GL_BACK)
-        GL.glProvokingVertex(GL.GL_FIRST_VERTEX_CONVENTION)  # also decides how llvmpipe rounds: set before any drawing
-        outline = people[-1][0]
-        low, high = outline.min(axis=0).astype(float), outline.max(axis=0).astype(float)
-        body = _corners(low - _LEVELS_DIFFER_M, high + _LEVELS_DIFFER_M)
-        reached = np.concatenate([_corners(low - _FEET_DARK_M, high + _FEET_DARK_M), _cast(body, self._light)])
-        picture = ids = distance = None
-        if rgb:
-            shadow = self._draw_shadow(0.5 * (low + high))
-            self._set_scene(world_from_camera[:, :3, 3], shadow, body, feet)
-            views = [
-                self._draw_view(
-                    view,
-                    self._people[levels[view]],
-                    clip[view],
-                    world_from_camera[view],
-                    self._window(clip[view], reached),
+        width, height = self._size
+        shape = (self._views, len(bones), height, width)
+        pictures = Pictures(
+            rgb=np.empty((*shape, 3), np.uint8) if rgb else None,
+            mask=np.empty(shape, np.uint8) if mask else None,
+            depth_m=np.empty(shape, np.float32) if depth else None,
+        )
+        walk = self._planner.plan([bones, *passers_by], levels, world_from_camera, intrinsics)
+        self._find_screens(walk)
+        for first in range(0, len(bones), self._moments):
+            some = slice(first, first + self._moments)
+            plan = walk.part(some)
+            _set_state()
+            for level in np.unique([*levels[some].ravel(), len(self._people) - 1]):
+                self._people[level].pose(bones[some])
+            for person, theirs in zip(self._passers_by, passers_by, strict=True):
+                person.pose(theirs[some])
+            self._shots.send(plan.shots)
+            self._lamp.choose(0)
+            if pictures.rgb is not None:
+                self._draw_colours(plan, pictures.rgb[:, some])
+            if pictures.mask is not None or pictures.depth_m is not None:
+                self._draw_labels(
+                    plan,
+                    None if pictures.mask is None else pictures.mask[:, some],
+                    None if pictures.depth_m is None else pictures.depth_m[:, some],
                 )
-                for view in range(self._views)
-            ]
-            picture = np.stack(views)
-        if mask:
-            ids = np.stack(
-                [
-                    self._draw_parts(view, self._people[levels[view]], clip[view], self._window(clip[view], body))
-                    for view in range(self._views)
-                ]
-            )
-        if depth:
-            distance = np.stack(
-                [self._draw_depth(view, self._people[levels[view]], clip[view]) for view in range(self._views)]
-            )
-        return Pictures(picture, ids, distance)
+            _reset_state()
+        return pictures
 
-    def _window(self, clip: Array, points: Array) -> tuple[int, int, int, int]:
-        """The pixels x, y, width, height (from below) that the hull of world `points` may touch in one view."""
-        width, height = self._size
-        place = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ clip.T
-        if (place[:, 3] < NEAR_M).any():
-            return 0, 0, width, height
-        pixel = (place[:, :2] / place[:, 3:] + 1.0) * 0.5 * np.array([width, height])
-        low = np.clip(np.floor(pixel.min(axis=0)).astype(int) - 2, 0, [width, height])
-        high = np.clip(np.ceil(pixel.max(axis=0)).astype(int) + 2, 0, [width, height])
-        return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+    def _find_screens(self, plan: Plan) -> None:
+        """Have the panels know what of them can be between cameras and walker, where these left their former boxes."""
+        points = (plan.poses[..., :3, 3].reshape(-1, 3), plan.body.reshape(-1, 3))
+        low = [np.fmin(box[0], some.min(axis=0)) for box, some in zip(self._screened, points, strict=True)]
+        high = [np.fmax(box[1], some.max(axis=0)) for box, some in zip(self._screened, points, strict=True)]
+        grown = np.stack([low, high], axis=1)
+        if np.array_equal(grown, self._screened):
+            return
+        self._screened = grown
+        eyes, walker = corners(grown[:, 0], grown[:, 1])
+        for panel in self._panels:
+            panel.find_screens(eyes, walker)
 
-    def _draw_shadow(self, middle: Array) -> Array:
-        """Fill the shadow map around `middle`; returns its `[4, 4]` texture place from world."""
+    def _draw_colours(self, plan: Plan, out: NDArray[np.uint8]) -> None:
+        """Fill `out` `[C, M, H, W, 3]`."""
         from OpenGL import GL
 
-        towards = -np.array(self._light.direction)
-        side = np.cross([1.0, 0.0, 0.0] if abs(towards[0]) < 0.9 else [0.0, 0.0, 1.0], towards)
-        side /= np.linalg.norm(side)
-        turn = np.stack([side, np.cross(towards, side), towards])
-        clip = np.eye(4)
-        clip[:3, :3] = turn / SHADOW_REACH_M * np.array([[1.0], [1.0], [-1.0]])
-        clip[:3, 3] = -clip[:3, :3] @ middle
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.shadow_frame)
-        GL.glViewport(0, 0, SHADOW_MAP_SIZE, SHADOW_MAP_SIZE)
-        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
-        if self._shadows:
-            program = self._programs["depth"]
-            program.use()
-            program.matrix("clip_from_world", clip)
-            self._people[-1].draw()
-        place = np.diag([0.5, 0.5, 0.5, 1.0])
-        place[:3, 3] = 0.5
-        return np.asarray(place @ clip)
-
-    def _set_scene(self, eyes: Array, shadow: Array, body: Array, feet: Array) -> None:
-        """Set what the colour programs share for this moment."""
-        from OpenGL import GL
-
-        self._eyes = eyes
         GL.glActiveTexture(GL.GL_TEXTURE1)
-        GL.glBindTexture(GL.GL_TEXTURE_2D, self._targets.shadow_texture)
+        GL.glBindTexture(GL.GL_TEXTURE_2D_ARRAY, self._shadow_maps.texture)
         GL.glActiveTexture(GL.GL_TEXTURE0)
-        light = _light_uniforms(self._light)
-        place = body @ shadow[:2, :3].T + shadow[:2, 3]
-        bounds = np.concatenate([place.min(axis=0) - _SHADOW_BLUR, place.max(axis=0) + _SHADOW_BLUR])
-        for name in ("room", "near_room", "person"):
-            program = self._programs[name]
+        for program in (self._kit.near_room, self._kit.person):
             program.use()
-            for key, value in light.items():
-                program.vector(key, value)
-            if name != "person":
-                program.integer("surface", 0)
-            if name != "room":
-                program.matrix("shadow_from_world", shadow)
-                program.vector4("shadow_bounds", np.clip(bounds, 0.005, 0.995))
-                program.integer("shadow_map", 1)
-        self._programs["near_room"].use()
-        self._programs["near_room"].vectors("feet", feet)
-        reach = np.abs(feet - feet.mean(axis=0))[:, [0, 2]].max() + _FEET_DARK_M
-        self._programs["near_room"].number("feet_reach", float(reach))
-
-    def _draw_view(
-        self, view: int, figure: Any, clip: Array, pose: Array, window: tuple[int, int, int, int]
-    ) -> NDArray[np.uint8]:
-        """One view's colours `[H, W, 3]`: the empty room, kept while the camera stands, and the window anew."""
-        from OpenGL import GL
-
+            program.integer("shadow_map", 1)
+        for program in (self._kit.near_room, self._kit.room):
+            program.use()
+            program.integer("surface", 0)
         width, height = self._size
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.colour_frame)
-        GL.glViewport(view * width, 0, width, height)
-        GL.glEnable(GL.GL_SCISSOR_TEST)
-        GL.glClearColor(0.8, 0.8, 0.8, 1.0)
-        kept = self._backdrops.get(view)
-        if kept is None or not np.array_equal(kept[0], pose):
-            GL.glScissor(view * width, 0, width, height)
-            GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
-            self._draw_room("room", view, clip)
-            kept = (pose.copy(), self._read(view, (0, 0, width, height)))
-            self._backdrops[view] = kept
-        picture = kept[1].copy()
-        x, y, w, h = window
+        if not self._keeps_backdrops:
+            self._clear(self._targets.colour, (0, 0, width * self._views, height * self._moments), _NOTHING)
+        for moment in range(len(plan.shadow)):
+            self._draw_shadows(plan, moment)
+            for view in range(self._views):
+                if self._keeps_backdrops:
+                    out[view, moment] = self._picture(plan, view)
+                else:
+                    self._draw_tile(plan, moment, view)
+        if not self._keeps_backdrops:
+            rows = self._read_colours((0, 0, width * self._views, height * len(plan.shadow)))
+            tiles = rows.reshape(len(plan.shadow), height, self._views, width, 4)
+            out[:] = tiles[..., :3].transpose(2, 0, 1, 3, 4)
+
+    def _picture(self, plan: Plan, view: int) -> NDArray[np.uint8]:
+        """One view's colours `[H, W, 3]` at the only moment: the empty room as kept while the camera stands."""
+        width, height = self._size
+        whole = (view * width, 0, width, height)
+        pose, kept = self._backdrops.get(view, (None, None))
+        if pose is None or not np.array_equal(pose, plan.poses[0, view]):
+            self._backdrops[view] = (plan.poses[0, view].copy(), None)
+            self._clear(self._targets.colour, whole, _NOTHING)
+            self._draw_tile(plan, 0, view)
+            return self._read_colours(whole)[..., :3]
+        if kept is None:
+            self._clear(self._targets.colour, whole, _NOTHING)
+            self._draw_tile(plan, 0, view, figures=False)
+            kept = self._read_colours(whole)[..., :3].copy()
+            self._backdrops[view] = (pose, kept)
+        picture = kept.copy()
+        x, y, w, h = plan.near[0, view].tolist()
         if w > 0 and h > 0:
-            GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.colour_frame)
-            GL.glScissor(view * width + x, y, w, h)
-            GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
-            person = self._programs["person"]
-            person.use()
-            person.matrix("clip_from_world", clip)
-            person.vector("eye", self._eyes[view])
-            figure.draw()  # first what is near: the room behind it need not be shaded
-            self._draw_room("near_room", view, clip)
-            picture[height - y - h : height - y, x : x + w] = self._read(view, window)
-        GL.glDisable(GL.GL_SCISSOR_TEST)
+            window = (view * width + x, y, w, h)
+            self._clear(self._targets.colour, window, _NOTHING)
+            self._draw_tile(plan, 0, view, backdrop=False)
+            picture[y : y + h, x : x + w] = self._read_colours(window)[..., :3]
         return picture
 
-    def _draw_room(self, name: str, view: int, clip: Array) -> None:
-        program = self._programs[name]
-        program.use()
-        program.matrix("clip_from_world", clip)
-        program.vector("eye", self._eyes[view])
-        for primitive, texture in self._panels:
-            program.number("gloss", primitive.gloss)
-            texture._bind()
-            primitive.draw()
+    def _draw_shadows(self, plan: Plan, moment: int) -> None:
+        """Fill each figure's shadow map."""
+        from OpenGL import GL
 
-    def _read(self, view: int, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-        """Resolve and read a window of one view's colours: `[h, w, 3]`, top row first."""
+        GL.glDisable(GL.GL_SCISSOR_TEST)
+        GL.glFrontFace(GL.GL_CCW)
+        GL.glViewport(0, 0, SHADOW_MAP_SIZE, SHADOW_MAP_SIZE)
+        program = self._kit.shadow
+        program.use()
+        for number, person in enumerate((self._people[-1], *self._passers_by)):
+            GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._shadow_maps.frames[number])
+            GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
+            if self._shadows:
+                program.matrix("clip_from_world", plan.shadow[moment, number])
+                person.draw(moment)
+
+    def _draw_tile(self, plan: Plan, moment: int, view: int, *, figures: bool = True, backdrop: bool = True) -> None:
+        """Draw one view at one moment at its place in the frame buffer: what is near the figures, and the rest."""
+        from OpenGL import GL
+
+        width, height = self._size
+        left, top = view * width, moment * height
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.colour)
+        GL.glFrontFace(GL.GL_CW)
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        GL.glViewport(left, top, width, height)
+        self._shots.choose(moment * self._views + view)
+        x, y, w, h = plan.near[moment, view].tolist()
+        if figures and w > 0 and h > 0:
+            GL.glScissor(left + x, top + y, w, h)
+            self._kit.person.use()
+            self._people[plan.levels[moment, view]].draw(moment)  # what is near first: behind it nothing is shaded
+            for person in self._passers_by:
+                person.draw(moment)
+            self._kit.near_room.use()
+            for panel in self._panels:
+                panel.draw()
+        if backdrop:
+            GL.glScissor(left, top, width, height)
+            self._kit.room.use()
+            for panel in self._panels:
+                panel.draw()
+
+    def _draw_labels(self, plan: Plan, ids: NDArray[np.uint8] | None, distance_m: NDArray[np.float32] | None) -> None:
+        """Fill part ids and distances `[C, M, H, W]`: the walker's, and of what stands before the walker none."""
+        width, height = self._size
+        frame = self._targets.parts if distance_m is None else self._targets.labels
+        if ids is not None and self._keeps_backdrops:
+            ids[:] = 0
+        if not self._keeps_backdrops:
+            self._clear(frame, (0, 0, width * self._views, height * self._moments), _UNLABELLED)
+        for moment, view in np.ndindex(*plan.levels.shape):
+            x, y, w, h = (0, 0, width, height) if distance_m is not None else plan.walker[moment, view].tolist()
+            if w <= 0 or h <= 0:
+                continue
+            window = (view * width + x, moment * height + y, w, h)
+            if self._keeps_backdrops:
+                self._clear(frame, window, _UNLABELLED)
+            self._label_tile(plan, moment, view, frame, window)
+            if self._keeps_backdrops and ids is not None:
+                ids[view, moment, y : y + h, x : x + w] = _read(frame, 0, window, np.uint8)
+            if self._keeps_backdrops and distance_m is not None:
+                distance_m[view, moment] = _read(frame, 1, window, np.float32)
+        if self._keeps_backdrops:
+            return
+        area = (0, 0, width * self._views, height * len(plan.levels))
+        for number, out in enumerate((ids, distance_m)):
+            if out is not None:
+                tiles = _read(frame, number, area, out.dtype).reshape(-1, height, self._views, width)
+                out[:] = tiles.transpose(2, 0, 1, 3)
+
+    def _label_tile(self, plan: Plan, moment: int, view: int, frame: int, window: tuple[int, int, int, int]) -> None:
+        """Draw one view's labels at one moment at its place in the frame buffer, within `window`."""
+        from OpenGL import GL
+
+        width, height = self._size
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
+        GL.glFrontFace(GL.GL_CW)
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        GL.glScissor(*window)
+        GL.glViewport(view * width, moment * height, width, height)
+        self._shots.choose(moment * self._views + view)
+        program = self._kit.label
+        program.use()
+        program.integer("labelled", 1)
+        self._people[plan.levels[moment, view]].draw(moment)
+        program.integer("labelled", 0)
+        for person in self._passers_by:
+            person.draw(moment)
+        for panel in self._panels:
+            if frame == self._targets.parts:
+                panel.draw_screens()
+            else:
+                panel.draw(textured=False)
+
+    def _clear(self, frame: int, window: tuple[int, int, int, int], colour: tuple[float, float, float, float]) -> None:
+        from OpenGL import GL
+
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        GL.glScissor(*window)
+        GL.glClearColor(*colour)
+        GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
+
+    def _read_colours(self, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """Resolve and read a window of the frame buffer: `[h, w, 4]`."""
         from OpenGL import GL
 
         x, y, w, h = window
-        x += view * self._size[0]
-        if self._targets.resolve_frame != self._targets.colour_frame:
-            GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._targets.colour_frame)
-            GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._targets.resolve_frame)
+        if self._resolves:
+            GL.glDisable(GL.GL_SCISSOR_TEST)
+            GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._targets.colour)
+            GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._targets.resolved)
             GL.glBlitFramebuffer(x, y, x + w, y + h, x, y, x + w, y + h, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.resolve_frame)
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.resolved)
         pixels = np.empty((h, w, 4), np.uint8)
         GL.glReadPixels(x, y, w, h, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
-        return pixels[::-1, :, :3]
-
-    def _draw_parts(self, view: int, figure: Any, clip: Array, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-        """Part ids `[H, W]` of one view. Nothing of the room stands before the person, so it is not drawn."""
-        from OpenGL import GL
-
-        width, height = self._size
-        ids = np.zeros((height, width), np.uint8)
-        x, y, w, h = window
-        if w <= 0 or h <= 0:
-            return ids
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.part_frame)
-        GL.glViewport(view * width, 0, width, height)
-        GL.glEnable(GL.GL_SCISSOR_TEST)
-        GL.glScissor(view * width + x, y, w, h)
-        GL.glClearColor(0.0, 0.0, 0.0, 0.0)
-        GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
-        program = self._programs["part"]
-        program.use()
-        program.matrix("clip_from_world", clip)
-        figure.draw()
-        GL.glDisable(GL.GL_SCISSOR_TEST)
-        pixels = np.empty((h, w, 4), np.uint8)
-        GL.glReadPixels(view * width + x, y, w, h, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
-        ids[height - y - h : height - y, x : x + w] = pixels[::-1, :, 0]
-        return ids
-
-    def _draw_depth(self, view: int, figure: Any, clip: Array) -> NDArray[np.float32]:
-        """Distance along the optical axis `[H, W]` (m) of person and room; 0 where nothing is."""
-        from OpenGL import GL
-
-        width, height = self._size
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.part_frame)
-        GL.glViewport(view * width, 0, width, height)
-        GL.glEnable(GL.GL_SCISSOR_TEST)
-        GL.glScissor(view * width, 0, width, height)
-        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
-        program = self._programs["depth"]
-        program.use()
-        program.matrix("clip_from_world", clip)
-        figure.draw()
-        for primitive, _ in self._panels:
-            primitive.draw()
-        GL.glDisable(GL.GL_SCISSOR_TEST)
-        z = np.empty((height, width), np.float32)
-        GL.glReadPixels(view * width, 0, width, height, GL.GL_DEPTH_COMPONENT, GL.GL_FLOAT, z)
-        wide = z[::-1].astype(np.float64)
-        metres = 2 * NEAR_M * FAR_M / (FAR_M + NEAR_M - (2 * wide - 1) * (FAR_M - NEAR_M))
-        return np.where(wide < 1.0, metres, 0.0).astype(np.float32)
+        return pixels
 
 
-def _corners(low: Array, high: Array) -> Array:
-    """Corners `[8, 3]` of a box."""
-    return np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+def _read(frame: int, number: int, window: tuple[int, int, int, int], kind: np.dtype | type) -> NDArray:  # type: ignore[type-arg]
+    """One number of each pixel `[h, w]` of a frame buffer's attachment."""
+    from OpenGL import GL
+
+    x, y, w, h = window
+    GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
+    GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0 + number)
+    pixels = np.empty((h, w), kind)
+    GL.glReadPixels(x, y, w, h, GL.GL_RED, GL.GL_UNSIGNED_BYTE if pixels.dtype == np.uint8 else GL.GL_FLOAT, pixels)
+    return pixels
 
 
-def _cast(points: Array, light: Light) -> Array:
-    """Where the lamp casts `points` on the floor."""
-    direction = np.array(light.direction)
-    return np.asarray(points - np.outer(points[:, 1] / direction[1], direction))
+def _set_state() -> None:
+    """Set what every pass relies on, whatever pyrender's own renderer left behind."""
+    from OpenGL import GL
+
+    GL.glEnable(GL.GL_DEPTH_TEST)
+    GL.glDepthFunc(GL.GL_LESS)
+    GL.glDepthMask(True)
+    GL.glDisable(GL.GL_BLEND)
+    GL.glEnable(GL.GL_MULTISAMPLE)  # pyrender's own renderer switches it off where it drew masks
+    GL.glPolygonMode(GL.GL_FRONT_AND_BACK, GL.GL_FILL)
+    GL.glEnable(GL.GL_CULL_FACE)
+    GL.glCullFace(GL.GL_BACK)
+    GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
+    GL.glProvokingVertex(GL.GL_FIRST_VERTEX_CONVENTION)  # also decides how llvmpipe rounds: set before any drawing
 
 
-def _light_uniforms(light: Light) -> dict[str, Array]:
-    towards = -np.array(light.direction)
-    warm = np.array([1.0, 1.0, 1.0]) + light.warmth * np.array([0.05, 0.0, -0.07])
-    cool = np.array([1.0, 1.0, 1.0]) - light.warmth * np.array([0.02, 0.0, -0.03])
-    return {
-        "to_lamp": towards,
-        "key": warm * light.key / towards[1],
-        "sky": cool * light.ambient,
-        "ground": np.array([0.62, 0.60, 0.57]) * light.ambient,
-    }
+def _reset_state() -> None:
+    """Leave behind what pyrender's own renderer takes for granted."""
+    from OpenGL import GL
+
+    GL.glFrontFace(GL.GL_CCW)
+    GL.glDisable(GL.GL_SCISSOR_TEST)
+    GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 4)
+    GL.glBindVertexArray(0)

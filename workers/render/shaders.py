@@ -1,123 +1,205 @@
-"""The GL programs: room far from and near the person, person, shadow map, mask.
+"""The GL programs: skin, room far from and near the figures, figures, shadow map, labels.
 
 They are short on purpose: on a processor (llvmpipe) a picture costs what its
 fragments cost, and pyrender's physically based shader takes most of its time.
-Attribute places are pyrender's: position, normal, texture coordinate, colour.
+Attribute places are pyrender's: position, normal, texture coordinate, colour
+(its fourth number is a panel's gloss).
+
+`FIGURES` stands for how many people there are (the walker and passers-by): each
+has a shadow map and feet of its own.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
+FEET = 4
+"""Heels and balls of both feet."""
+
+_BLOCKS = """#version 330 core
+#define FIGURES __FIGURES__
+layout(std140, row_major) uniform Shot {
+    mat4 clip_from_world;
+    vec4 eye;
+    mat4 shadow_from_world[FIGURES];
+    vec4 shadow_bounds[FIGURES];
+    vec4 feet[FIGURES * 4];
+    vec4 stand[FIGURES];
+};
+layout(std140) uniform Lamp {
+    vec4 to_lamp;
+    vec4 key;
+    vec4 sky;
+    vec4 ground;
+};
+"""
+"""What programs share: `Shot` for one picture of one view, `Lamp` for the whole scene. `stand` is the middle of a
+figure's feet, and how far from it the floor is darker."""
+
+BLOCK_NAMES = ("Shot", "Lamp")
+
+LAMP_RECORD = np.dtype([(name, np.float32, 4) for name in ("to_lamp", "key", "sky", "ground")])
+
+
+def shot_record(figures: int) -> np.dtype[np.void]:
+    """Layout of one `Shot`."""
+    return np.dtype(
+        [
+            ("clip_from_world", np.float32, (4, 4)),
+            ("eye", np.float32, 4),
+            ("shadow_from_world", np.float32, (figures, 4, 4)),
+            ("shadow_bounds", np.float32, (figures, 4)),
+            ("feet", np.float32, (figures, FEET, 4)),
+            ("stand", np.float32, (figures, 4)),
+        ]
+    )
+
+
+def source(text: str, figures: int) -> str:
+    """A program's text for so many figures."""
+    return text.replace("__FIGURES__", str(figures))
+
+
+SKIN_VERTEX = """#version 330 core
+layout(location = 0) in vec4 bind;
+layout(location = 1) in vec3 bind_normal;
+layout(location = 2) in vec4 bone;
+layout(location = 3) in vec4 share;
+uniform samplerBuffer bones;
+uniform int bone_count;
+uniform float lowest;
+out vec3 position;
+out vec3 normal;
+void main() {
+    vec4 x = vec4(0.0), y = vec4(0.0), z = vec4(0.0);
+    for (int slot = 0; slot < 4; ++slot) {
+        int row = 3 * (gl_InstanceID * bone_count + int(bone[slot]));
+        x += share[slot] * texelFetch(bones, row);
+        y += share[slot] * texelFetch(bones, row + 1);
+        z += share[slot] * texelFetch(bones, row + 2);
+    }
+    vec4 at = vec4(bind.xyz, 1.0);
+    position = vec3(dot(x, at), dot(y, at), dot(z, at));
+    if (bind.w > 0.5) position.y = max(position.y, lowest);
+    normal = normalize(vec3(dot(x.xyz, bind_normal), dot(y.xyz, bind_normal), dot(z.xyz, bind_normal)));
+}
+"""
+"""Linear blend skinning as `scenes.body.Skin` does it, for the moment `gl_InstanceID`."""
+
 _SHADOW = """
-uniform sampler2DShadow shadow_map;
-uniform vec4 shadow_bounds;
-float lamp_reaches(vec3 at, float spread) {
-    bool maybe = all(greaterThan(at.xy, shadow_bounds.xy)) && all(lessThan(at.xy, shadow_bounds.zw));
+uniform sampler2DArrayShadow shadow_map;
+in vec3 shadow_place[FIGURES];
+float lamp_reaches(float spread) {
     float light = 1.0;
-    at.z = min(at.z, 1.0);
-    for (int once = 0; once < (maybe ? 1 : 0); ++once) {
-        light = texture(shadow_map, at);
-        light += texture(shadow_map, at + vec3(spread, 0.4 * spread, 0.0));
-        light += texture(shadow_map, at + vec3(-0.4 * spread, spread, 0.0));
-        light += texture(shadow_map, at + vec3(-spread, -0.4 * spread, 0.0));
-        light += texture(shadow_map, at + vec3(0.4 * spread, -spread, 0.0));
-        light *= 0.2;
+    for (int figure = 0; figure < FIGURES; ++figure) {
+        vec3 at = shadow_place[figure];
+        vec4 bounds = shadow_bounds[figure];
+        bool maybe = all(greaterThan(at.xy, bounds.xy)) && all(lessThan(at.xy, bounds.zw));
+        vec4 place = vec4(at.xy, float(figure), min(at.z, 1.0));
+        for (int once = 0; once < (maybe ? 1 : 0); ++once) {
+            float share = texture(shadow_map, place);
+            share += texture(shadow_map, place + vec4(spread, 0.4 * spread, 0.0, 0.0));
+            share += texture(shadow_map, place + vec4(-0.4 * spread, spread, 0.0, 0.0));
+            share += texture(shadow_map, place + vec4(-spread, -0.4 * spread, 0.0, 0.0));
+            share += texture(shadow_map, place + vec4(0.4 * spread, -spread, 0.0, 0.0));
+            light *= 0.2 * share;
+        }
     }
     return light;
 }
 """
 """A loop that runs once or never is llvmpipe's only real branch: it works off both sides of an `if`."""
 
-ROOM_VERTEX = """#version 330 core
+ROOM_VERTEX = (
+    _BLOCKS
+    + """
 layout(location = 0) in vec3 position;
 layout(location = 1) in vec3 normal;
 layout(location = 2) in vec2 coordinate;
 layout(location = 3) in vec4 colour;
-uniform mat4 clip_from_world;
-uniform mat4 shadow_from_world;
-uniform vec3 to_lamp;
-uniform vec3 key;
-uniform vec3 sky;
-uniform vec3 ground;
+invariant gl_Position;
 out vec3 world;
 out vec2 texel;
-out vec3 shadow_place;
+out vec3 shadow_place[FIGURES];
 out vec3 from_around;
 out vec3 from_lamp;
 flat out vec3 facing;
+flat out float gloss;
 void main() {
     gl_Position = clip_from_world * vec4(position, 1.0);
     world = position;
     texel = coordinate;
-    shadow_place = (shadow_from_world * vec4(position + 0.012 * normal, 1.0)).xyz;
+    for (int figure = 0; figure < FIGURES; ++figure)
+        shadow_place[figure] = (shadow_from_world[figure] * vec4(position + 0.012 * normal, 1.0)).xyz;
     vec3 tint = colour.rgb * colour.rgb;
-    from_around = tint * mix(ground, sky, 0.5 + 0.5 * normal.y);
-    from_lamp = tint * key * max(dot(normal, to_lamp), 0.0);
+    from_around = tint * mix(ground.rgb, sky.rgb, 0.5 + 0.5 * normal.y);
+    from_lamp = tint * key.rgb * max(dot(normal, to_lamp.xyz), 0.0);
     facing = normal;
+    gloss = colour.a;
 }
 """
+)
 """The room's faces are flat, so their light is worked out at the corners. Colours are squared here and
 rooted at the end: light adds up in nearly linear values (gamma 2)."""
 
 _ROOM_MAIN = """
 in vec3 world;
 in vec2 texel;
-in vec3 shadow_place;
 in vec3 from_around;
 in vec3 from_lamp;
 flat in vec3 facing;
-uniform vec3 eye;
-uniform vec3 sky;
-uniform float gloss;
+flat in float gloss;
 uniform sampler2D surface;
 out vec4 pixel;
 void main() {
     vec3 pattern = texture(surface, texel).rgb;
     float lamp = LAMP;
     float around = AROUND;
-    vec3 v = normalize(eye - world);
+    vec3 v = normalize(eye.xyz - world);
     float grazing = 1.0 - max(dot(facing, v), 0.0);
     grazing *= grazing;
     vec3 result = pattern * pattern * (from_around * around + from_lamp * lamp);
-    result += gloss * 0.22 * grazing * grazing * around * sky;
+    result += gloss * 0.22 * grazing * grazing * around * sky.rgb;
     pixel = vec4(sqrt(min(result, 1.0)), 1.0);
 }
 """
 
-ROOM_FRAGMENT = "#version 330 core\n" + _ROOM_MAIN.replace("LAMP", "1.0").replace("AROUND", "1.0")
+ROOM_FRAGMENT = _BLOCKS + _ROOM_MAIN.replace("LAMP", "1.0").replace("AROUND", "1.0")
 """The room where the person is far: every picture is mostly this, so it is short."""
 
 ROOM_SHADED_FRAGMENT = (
-    "#version 330 core\n"
+    _BLOCKS
     + _SHADOW
     + """
-uniform vec3 feet[4];
-uniform float feet_reach;
 float feet_leave(vec3 place) {
     float share = 1.0;
-    vec3 off = abs(place - 0.25 * (feet[0] + feet[1] + feet[2] + feet[3]));
-    int count = place.y < 0.01 && max(off.x, off.z) < feet_reach ? 4 : 0;
-    for (int i = 0; i < count; ++i) {
-        vec3 d = place - feet[i];
-        share *= 1.0 - 0.55 * exp(-(d.x * d.x + d.z * d.z) * 110.0 - feet[i].y * 22.0);
+    for (int figure = 0; figure < FIGURES; ++figure) {
+        vec3 off = abs(place - stand[figure].xyz);
+        int count = place.y < 0.01 && max(off.x, off.z) < stand[figure].w ? 4 : 0;
+        for (int i = 0; i < count; ++i) {
+            vec4 foot = feet[4 * figure + i];
+            vec3 d = place - foot.xyz;
+            share *= 1.0 - 0.55 * exp(-(d.x * d.x + d.z * d.z) * 110.0 - foot.y * 22.0);
+        }
     }
     return share;
 }
 """
-    + _ROOM_MAIN.replace("LAMP", "lamp_reaches(shadow_place, 0.0035)").replace("AROUND", "feet_leave(world)")
+    + _ROOM_MAIN.replace("LAMP", "lamp_reaches(0.0035)").replace("AROUND", "feet_leave(world)")
 )
-"""The room near the person: with the cast shadow and the dark where feet meet the floor."""
+"""The room near the figures: with the cast shadows and the dark where feet meet the floor."""
 
-PERSON_VERTEX = """#version 330 core
+PERSON_VERTEX = (
+    _BLOCKS
+    + """
 layout(location = 0) in vec3 position;
 layout(location = 1) in vec3 normal;
 layout(location = 2) in vec2 coordinate;
 layout(location = 3) in vec4 colour;
-uniform mat4 clip_from_world;
-uniform mat4 shadow_from_world;
 out vec3 world;
 out vec3 facing;
 out vec3 tint;
-out vec3 shadow_place;
+out vec3 shadow_place[FIGURES];
 out float shine;
 void main() {
     gl_Position = clip_from_world * vec4(position, 1.0);
@@ -125,61 +207,65 @@ void main() {
     facing = normal;
     tint = colour.rgb * colour.rgb;
     shine = coordinate.x;
-    shadow_place = (shadow_from_world * vec4(position + 0.012 * normal, 1.0)).xyz;
+    for (int figure = 0; figure < FIGURES; ++figure)
+        shadow_place[figure] = (shadow_from_world[figure] * vec4(position + 0.012 * normal, 1.0)).xyz;
 }
 """
+)
 
 PERSON_FRAGMENT = (
-    "#version 330 core\n"
+    _BLOCKS
     + _SHADOW
     + """
 in vec3 world;
 in vec3 facing;
 in vec3 tint;
-in vec3 shadow_place;
 in float shine;
-uniform vec3 eye;
-uniform vec3 to_lamp;
-uniform vec3 key;
-uniform vec3 sky;
-uniform vec3 ground;
 out vec4 pixel;
 const float wrap = 0.25;
 void main() {
     vec3 n = normalize(facing);
-    float lamp = max((dot(n, to_lamp) + wrap) / (1.0 + wrap), 0.0) * lamp_reaches(shadow_place, 0.0015);
-    vec3 result = tint * (mix(ground, sky, 0.5 + 0.5 * n.y) + key * lamp);
-    vec3 v = normalize(eye - world);
+    float lamp = max((dot(n, to_lamp.xyz) + wrap) / (1.0 + wrap), 0.0) * lamp_reaches(0.0015);
+    vec3 result = tint * (mix(ground.rgb, sky.rgb, 0.5 + 0.5 * n.y) + key.rgb * lamp);
+    vec3 v = normalize(eye.xyz - world);
     float grazing = 1.0 - max(dot(n, v), 0.0);
     grazing *= grazing;
-    float spot = pow(max(dot(n, normalize(v + to_lamp)), 0.0), 32.0);
-    result += shine * (0.22 * grazing * grazing * sky + 0.18 * spot * lamp * key);
+    float spot = pow(max(dot(n, normalize(v + to_lamp.xyz)), 0.0), 32.0);
+    result += shine * (0.22 * grazing * grazing * sky.rgb + 0.18 * spot * lamp * key.rgb);
     pixel = vec4(sqrt(clamp(result, 0.0, 1.0)), 1.0);
 }
 """
 )
 
-DEPTH_VERTEX = """#version 330 core
+SHADOW_VERTEX = """#version 330 core
 layout(location = 0) in vec3 position;
 uniform mat4 clip_from_world;
 void main() { gl_Position = clip_from_world * vec4(position, 1.0); }
 """
-DEPTH_FRAGMENT = """#version 330 core
+SHADOW_FRAGMENT = """#version 330 core
 void main() {}
 """
 
-PART_VERTEX = """#version 330 core
+LABEL_VERTEX = (
+    _BLOCKS
+    + """
 layout(location = 0) in vec3 position;
 layout(location = 2) in vec2 coordinate;
-uniform mat4 clip_from_world;
+uniform int labelled;
 flat out float part;
 void main() {
     gl_Position = clip_from_world * vec4(position, 1.0);
-    part = coordinate.y;
+    part = labelled == 1 ? coordinate.y : 0.0;
 }
 """
-PART_FRAGMENT = """#version 330 core
+)
+LABEL_FRAGMENT = """#version 330 core
 flat in float part;
-out vec4 pixel;
-void main() { pixel = vec4(part / 255.0, 0.0, 0.0, 1.0); }
+layout(location = 0) out vec4 number;
+layout(location = 1) out vec4 distance_m;
+void main() {
+    number = vec4(part / 255.0, 0.0, 0.0, 1.0);
+    distance_m = vec4(1.0 / gl_FragCoord.w, 0.0, 0.0, 1.0);
+}
 """
+"""Part ids of the walker, 0 for everything else; `1 / gl_FragCoord.w` is the distance along the optical axis."""

@@ -1,0 +1,187 @@
+"""What is worked out for pictures before anything is drawn: where each view looks, and where in it people are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenes.body import BodyMesh
+from scenes.light import Light
+from scenes.outline import Outline, soles
+from scenes.surface import Array
+from workers.render import shaders
+
+SHADOW_REACH_M = 1.30
+"""Half the breadth of the shadow map around a figure: who stands with arms out is 1.9 m at most."""
+
+NEAR_M, FAR_M = 0.1, 80.0
+
+_FEET_DARK_M = 0.27
+"""How far from a foot the floor is visibly darker."""
+
+_OUTLINE_SLACK_M = 0.02
+"""How far a figure may reach out of its outline's points."""
+
+_SHADOW_BLUR = 0.005
+"""Breadth of the shadow's soft edge as a share of the shadow map."""
+
+_LEFT_HANDED = np.diag([1.0, -1.0, -1.0, 1.0])
+"""OpenGL's camera axes (y up, z backwards) from OpenCV's."""
+
+_TOP_FIRST = np.diag([1.0, -1.0, 1.0, 1.0])
+"""GL counts rows from below. Drawn upside down, they are in memory as pictures have them, the top row first."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is worked out for some moments. A window is x, y, width, height, y from the top.
+
+    Attributes:
+        shots: `[M, C]` records of `shaders.shot_record`.
+        shadow: `[M, G, 4, 4]` clip space of each figure's shadow map from world.
+        body: `[M, 8, 3]` corners of the walker's box (m).
+        near: `[M, C, 4]` windows that figures and their shadows may touch.
+        walker: `[M, C, 4]` windows that the walker may touch.
+        levels: `[M, C]`.
+        poses: `[M, C, 4, 4]` world from camera.
+    """
+
+    shots: NDArray[np.void]
+    shadow: Array
+    body: Array
+    near: NDArray[np.int64]
+    walker: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    poses: Array
+
+    def part(self, some: slice) -> Plan:
+        """The plan for some of the moments."""
+        return Plan(**{name: value[some] for name, value in vars(self).items()})
+
+
+def clip_from_camera(intrinsics: Array, image_size: tuple[int, int]) -> Array:
+    """OpenGL's projection `[..., 4, 4]` for OpenCV axes; pixel (0, 0) is the centre of the top-left pixel."""
+    width, height = image_size
+    fx, fy, cx, cy = intrinsics[..., 0, 0], intrinsics[..., 1, 1], intrinsics[..., 0, 2], intrinsics[..., 1, 2]
+    projection = np.zeros((*intrinsics.shape[:-2], 4, 4))
+    projection[..., 0, 0] = 2 * fx / width
+    projection[..., 1, 1] = 2 * fy / height
+    projection[..., 0, 2] = 1 - (2 * cx + 1) / width  # +1: half a pixel, for GL counts from the pixel's corner
+    projection[..., 1, 2] = (2 * cy + 1) / height - 1
+    projection[..., 2, 2] = (FAR_M + NEAR_M) / (NEAR_M - FAR_M)
+    projection[..., 2, 3] = 2 * FAR_M * NEAR_M / (NEAR_M - FAR_M)
+    projection[..., 3, 2] = -1.0
+    return np.asarray(projection @ _LEFT_HANDED)
+
+
+class Planner:
+    """Plans the pictures of one scene.
+
+    Args:
+        figures: The walker's coarsest mesh, then the passers-by.
+    """
+
+    def __init__(self, figures: Sequence[BodyMesh], light: Light, image_size: tuple[int, int]) -> None:
+        self._meshes = tuple(figures)
+        self._outlines = [Outline(mesh) for mesh in figures]
+        self._light = light
+        self._size = image_size
+
+    def plan(
+        self, bones: Sequence[Array], levels: NDArray[np.int64], world_from_camera: Array, intrinsics: Array
+    ) -> Plan:
+        """Plan all views of some moments.
+
+        Args:
+            bones: `[M, J, 4, 4]` of each figure, the walker first.
+            levels, world_from_camera, intrinsics: As `Raster.draw` takes them.
+        """
+        clip = clip_from_camera(intrinsics, self._size) @ np.linalg.inv(world_from_camera)
+        outlines = [outline.points(theirs) for outline, theirs in zip(self._outlines, bones, strict=True)]
+        low = np.stack([points.min(axis=1) for points in outlines], axis=1).astype(float)  # [M, G, 3]
+        high = np.stack([points.max(axis=1) for points in outlines], axis=1).astype(float)
+        body = corners(low - _OUTLINE_SLACK_M, high + _OUTLINE_SLACK_M)  # [M, G, 8, 3]
+        reached = np.concatenate(
+            [corners(low - _FEET_DARK_M, high + _FEET_DARK_M), _cast(body, self._light)], axis=2
+        ).reshape(len(low), -1, 3)
+        shadow = _shadow_clip(self._light, 0.5 * (low + high))
+        texture_place = _TEXTURE_FROM_CLIP @ shadow
+        place = np.einsum("mgij,mgpj->mgpi", texture_place[..., :2, :3], body) + texture_place[..., None, :2, 3]
+        feet = np.stack([soles(mesh, theirs) for mesh, theirs in zip(self._meshes, bones, strict=True)], axis=1)
+        stand = feet.mean(axis=2)
+        shots = np.zeros(clip.shape[:2], shaders.shot_record(len(self._meshes)))
+        shots["clip_from_world"] = _TOP_FIRST @ clip
+        shots["eye"][..., :3] = world_from_camera[..., :3, 3]
+        shots["shadow_from_world"] = texture_place[:, None]
+        bounds = np.concatenate([place.min(axis=2) - _SHADOW_BLUR, place.max(axis=2) + _SHADOW_BLUR], axis=-1)
+        shots["shadow_bounds"] = np.clip(bounds, 0.005, 0.995)[:, None]
+        shots["feet"][..., :3] = feet[:, None]
+        shots["stand"][..., :3] = stand[:, None]
+        reach = np.abs(feet - stand[:, :, None])[..., [0, 2]].max(axis=(2, 3)) + _FEET_DARK_M
+        shots["stand"][..., 3] = reach[:, None]
+        return Plan(
+            shots=shots,
+            shadow=shadow,
+            body=body[:, 0],
+            near=_windows(clip, reached, self._size),
+            walker=_windows(clip, body[:, 0], self._size),
+            levels=levels,
+            poses=world_from_camera,
+        )
+
+
+def _windows(clip: Array, points: Array, size: tuple[int, int]) -> NDArray[np.int64]:
+    """Pixels x, y, width, height that the hull of world `points` `[M, P, 3]` may touch in each view: `[M, C, 4]`."""
+    extent = np.array(size)
+    place = np.einsum("mcij,mpj->mcpi", clip[..., :3], points) + clip[:, :, None, :, 3]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pixel = (place[..., :2] / place[..., 3:] * [1.0, -1.0] + 1.0) * 0.5 * extent
+    behind = (place[..., 3] < NEAR_M).any(axis=-1)
+    pixel[behind] = 0.0
+    low = np.clip(np.floor(pixel.min(axis=2)).astype(int) - 2, 0, extent)
+    high = np.clip(np.ceil(pixel.max(axis=2)).astype(int) + 2, 0, extent)
+    low[behind], high[behind] = 0, extent
+    return np.concatenate([low, high - low], axis=-1)
+
+
+def corners(low: Array, high: Array) -> Array:
+    """Corners `[..., 8, 3]` of boxes from `low` to `high` `[..., 3]`."""
+    ends = np.stack([low, high], axis=-2)
+    return np.stack([ends[..., [i, j, k], [0, 1, 2]] for i in (0, 1) for j in (0, 1) for k in (0, 1)], axis=-2)
+
+
+def _cast(points: Array, light: Light) -> Array:
+    """Where the lamp casts `points` `[..., 3]` on the floor."""
+    direction = np.array(light.direction)
+    return np.asarray(points - points[..., 1:2] / direction[1] * direction)
+
+
+_TEXTURE_FROM_CLIP = np.array([[0.5, 0, 0, 0.5], [0, 0.5, 0, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0, 1.0]])
+
+
+def _shadow_clip(light: Light, middle: Array) -> Array:
+    """Clip space of shadow maps around `middle` `[..., 3]`, as the lamp sees the world: `[..., 4, 4]`."""
+    towards = -np.array(light.direction)
+    side = np.cross([1.0, 0.0, 0.0] if abs(towards[0]) < 0.9 else [0.0, 0.0, 1.0], towards)
+    side /= np.linalg.norm(side)
+    turn = np.stack([side, np.cross(towards, side), towards]) / SHADOW_REACH_M * np.array([[1.0], [1.0], [-1.0]])
+    clip = np.zeros((*middle.shape[:-1], 4, 4))
+    clip[..., :3, :3] = turn
+    clip[..., :3, 3] = -middle @ turn.T
+    clip[..., 3, 3] = 1.0
+    return clip
+
+
+def lamp_record(light: Light) -> NDArray[np.void]:
+    towards = -np.array(light.direction)
+    warm = np.array([1.0, 1.0, 1.0]) + light.warmth * np.array([0.05, 0.0, -0.07])
+    cool = np.array([1.0, 1.0, 1.0]) - light.warmth * np.array([0.02, 0.0, -0.03])
+    record = np.zeros(1, shaders.LAMP_RECORD)
+    record["to_lamp"][:, :3] = towards
+    record["key"][:, :3] = warm * light.key / towards[1]
+    record["sky"][:, :3] = cool * light.ambient
+    record["ground"][:, :3] = np.array([0.62, 0.60, 0.57]) * light.ambient
+    return record
