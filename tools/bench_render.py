@@ -1,87 +1,283 @@
-"""How fast pictures are drawn here: pyrender's own way against ours, on one sample's walk.
+"""How fast pictures are drawn and made into video here: pyrender's own way against ours.
 
-    OMP_NUM_THREADS=1 python -m tools.bench_render [--frames 40] [--size 256] [--json]
+    LP_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m tools.bench_render [--size 256] [--processes 1,2] [--json]
 
 The baseline is what one writes first: one pyrender mesh for each body part, a
 room, a directional light with shadows, `OffscreenRenderer.render` once for the
-colours and once with flat colours for the masks, for each view. Ours is `workers.render`,
-with the same geometry. Both are given in pictures of one view a second, colour and mask, of the
-processor time spent (what a busy machine does not blur) and of wall time.
+colours and once with flat colours for the masks, for each view. Ours is
+`workers.render`, with the same geometry, colours, masks and shadows. Both draw
+walks from the norm curves (`tests.norm_walk`) seen by the three standard views.
+
+In the JSON, speeds are pictures of one view a second:
+    baseline_fps            the baseline's, one process
+    fps                     ours with masks, boxes and the keypoints' visibility, one process
+    processes               the same for several processes together (wall time), drawn only, and encoded, too
+    stages_ms               where the time of one picture goes, one process, each stage run to its end
+    video_kB_per_10s        bytes of one view, encoded as the campaign says
+    psnr_db                 of the decoded video against what was drawn, the worst view
+    keypoint_in_own_part    share of the visible keypoints whose pixel in the mask is a part of their own flesh
+`baseline_fps`, `fps` and `stages_ms` count the processor's time where the
+processor draws (a busy machine does not blur that), else wall time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import time
 from collections.abc import Callable
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from farm.config import Campaign, Pictures
+from farm.dataset.video import decode, encode, psnr_db
 from farm.gait.labels import gait_labels
-from farm.records import GaitParameters
-from farm.sampling.anatomy import anatomy
+from farm.records import FrameSet, GaitLabels, GaitParameters
+from farm.sampling.anatomy import KEYPOINTS, anatomy
 from scenes.body import PARTS
+from scenes.occlusion import OWN_FLESH, VISIBLE, OcclusionWorld
 from scenes.room import room_panels
 from tests.norm_walk import norm_walk
+from workers.render import raster as raster_module
 from workers.render.context import gl_context
-from workers.render.film import Stage, make_raster, set_stage
+from workers.render.film import Stage, make_raster, set_stage, shoot
+from workers.render.skinned import SkinnedMesh
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
+FIRST_SAMPLE = 3
+BASELINE_MOMENTS = 10
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=40, help="moments of the walk to draw (each from every view)")
     parser.add_argument("--size", type=int, default=256, help="breadth and height of the pictures in pixels")
+    parser.add_argument("--walk", type=float, default=4.0, metavar="SECONDS", help="length of each walk")
+    parser.add_argument("--processes", default="1,2", help="numbers of processes, separated by commas")
+    parser.add_argument("--seconds", type=float, default=5.0, help="least time of each measurement")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="write a few pictures there")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     arguments = parser.parse_args()
-    parameters = GaitParameters(sample_id=3)
-    body, walk = anatomy(parameters), norm_walk(parameters, duration_s=8.0)
-    campaign = Campaign(name="bench", samples=8, pictures=Pictures(image_size=(arguments.size, arguments.size)))
-    stage = set_stage(campaign, parameters, body, walk, gait_labels(walk, body, frame_rate_hz=30.0))
-    moments = np.linspace(0, len(stage.bones) - 1, arguments.frames).astype(int).tolist()
-    results = {
-        "pyrender, a mesh for each part": measure(pyrender_way(stage, arguments.size), moments, len(stage.cameras)),
-        "workers.render": measure(our_way(campaign, stage), moments, len(stage.cameras)),
-    }
-    report = {"renderer": gl_context().renderer, "size": arguments.size, "results": results}
+    counts = [int(word) for word in arguments.processes.split(",")]
+    report = in_processes(1, single, arguments.size, arguments.walk, arguments.seconds, arguments.pictures)[0]
+    report["processes"] = [together(count, arguments.size, arguments.walk, arguments.seconds) for count in counts]
     if arguments.json:
         print(json.dumps(report))
-        return
-    print(f"{gl_context().renderer}, {arguments.size}x{arguments.size}, colour with shadows and mask, one thread")
-    print(f"{'':34}{'fps of processor':>18}{'fps of wall':>14}")
-    for name, row in results.items():
-        print(f"{name:34}{row['fps_cpu']:18.1f}{row['fps_wall']:14.1f}")
+    else:
+        show(report)
 
 
-def measure(draw: Callable[[int], None], moments: list[int], views: int) -> dict[str, float]:
-    """View pictures a second over `moments`, after one picture that is not counted."""
-    draw(moments[0])
-    wall, processor = time.perf_counter(), time.process_time()
-    for moment in moments:
-        draw(moment)
-    count = views * len(moments)
-    return {
-        "fps_cpu": count / (time.process_time() - processor),
-        "fps_wall": count / (time.perf_counter() - wall),
+def show(report: dict[str, Any]) -> None:
+    """The table for people."""
+    size = report["size"]
+    print(f"{report['renderer']}, {size}x{size}, colour with shadows, mask and keypoint visibility")
+    print(f"pyrender, a mesh for each part {report['baseline_fps']:10.1f} pictures/s")
+    print(f"workers.render                 {report['fps']:10.1f} pictures/s, {report['ratio']:.1f} times as many")
+    print("milliseconds a picture: " + ", ".join(f"{name} {ms:.2f}" for name, ms in report["stages_ms"].items()))
+    print(f"once a walk: {report['stage_s']:.2f} s to dress the walker and set the stage")
+    print(f"video: {report['video_kB_per_10s']:.0f} kB per 10 s and view, {report['psnr_db']:.1f} dB")
+    print(f"visible keypoints in their own part: {100 * report['keypoint_in_own_part']:.1f}%")
+    print(f"{'processes':>10}{'drawn':>10}{'with labels':>13}{'encoded':>10}   pictures/s of wall time, together")
+    for row in report["processes"]:
+        print(f"{row['processes']:10}{row['draw_fps']:10.0f}{row['fps']:13.0f}{row['encoded_fps']:10.0f}")
+
+
+def walk_on_stage(sample: int, size: int, walk_s: float) -> tuple[Campaign, Stage, GaitLabels]:
+    """One sample's walk, dressed and staged."""
+    parameters = GaitParameters(sample_id=sample)
+    body, walk = anatomy(parameters), norm_walk(parameters, duration_s=walk_s)
+    campaign = Campaign(name="bench", samples=64, pictures=Pictures(image_size=(size, size)))
+    labels = gait_labels(walk, body, frame_rate_hz=campaign.pictures.frame_rate_hz)
+    return campaign, set_stage(campaign, parameters, body, walk, labels), labels
+
+
+def in_processes(count: int, work: Callable[..., dict[str, Any]], *arguments: Any) -> list[dict[str, Any]]:
+    """Run `work(number, barrier, *arguments)` in so many new processes at once; what each returns."""
+    context = multiprocessing.get_context("spawn")  # a GL context does not survive a fork
+    results: Queue[dict[str, Any]] = context.Queue()
+    barrier = context.Barrier(count)
+    processes = [
+        context.Process(target=_run, args=(results, work, number, barrier, *arguments)) for number in range(count)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        return [results.get(timeout=600) for _ in processes]
+    finally:
+        for process in processes:
+            process.join(timeout=30)
+
+
+def _run(results: Queue[dict[str, Any]], work: Callable[..., dict[str, Any]], *arguments: Any) -> None:
+    results.put(work(*arguments))
+
+
+def together(count: int, size: int, walk_s: float, seconds: float) -> dict[str, Any]:
+    """Speeds of `count` processes that work at the same time, added up."""
+    rows = in_processes(count, one_of_many, size, walk_s, seconds)
+    names = ("draw_fps", "fps", "encoded_fps")
+    return {"processes": count, **{name: sum(row[name] for row in rows) for name in names}}
+
+
+def one_of_many(number: int, barrier: Barrier, size: int, walk_s: float, seconds: float) -> dict[str, Any]:
+    """What one process manages while others do the same: drawing, with all labels, with the video, too."""
+    campaign, stage, labels = walk_on_stage(FIRST_SAMPLE + number, size, walk_s)
+    steps: dict[str, Callable[[], Any]] = {
+        "draw_fps": drawer(campaign, stage),
+        "fps": lambda: shoot(campaign, stage, labels),
+        "encoded_fps": lambda: videos(campaign, shoot(campaign, stage, labels)),
     }
+    pictures = len(stage.bones) * len(stage.cameras)
+    steps["draw_fps"]()  # the driver compiles programs at their first use
+    speeds = {}
+    for name, step in steps.items():
+        barrier.wait(timeout=300)
+        speeds[name] = pictures / repeated(step, seconds, time.perf_counter)
+    return speeds
 
 
-def our_way(campaign: Campaign, stage: Stage) -> Callable[[int], None]:
-    """Skin, draw and read one moment's views as `film` does."""
+def single(number: int, barrier: Barrier, size: int, walk_s: float, seconds: float, out: Path | None) -> dict[str, Any]:
+    """Everything that is measured with one process alone."""
+    del number, barrier
+    clock = time.process_time if gl_context().software else time.perf_counter
+    begun = clock()
+    campaign, stage, labels = walk_on_stage(FIRST_SAMPLE, size, walk_s)
+    stage_s = clock() - begun
+    baseline = pyrender_way(stage, size)
+    moments = np.linspace(0, len(stage.bones) - 1, BASELINE_MOMENTS).astype(int).tolist()
+    baseline(moments[0])
+    begun = clock()
+    for moment in moments:
+        baseline(moment)
+    baseline_fps = len(moments) * len(stage.cameras) / (clock() - begun)
+    film = shoot(campaign, stage, labels)
+    pictures = len(stage.bones) * len(stage.cameras)
+    fps = pictures / repeated(lambda: shoot(campaign, stage, labels), seconds, clock)
+    clips = videos(campaign, film)
+    seconds_filmed = len(stage.bones) / labels.frame_rate_hz
+    if out is not None:
+        write_pictures(film, out)
+    return {
+        "renderer": gl_context().renderer,
+        "size": size,
+        "baseline_fps": baseline_fps,
+        "fps": fps,
+        "ratio": fps / baseline_fps,
+        "stage_s": stage_s,
+        "stages_ms": stages_ms(campaign, stage, labels, film, clock),
+        "video_kB_per_10s": float(np.mean([len(clip) for clip in clips])) / 1000.0 * 10.0 / seconds_filmed,
+        "psnr_db": min(psnr_db(view.rgb, decode(clip)) for view, clip in zip(film.views, clips, strict=True)
+                       if view.rgb is not None),
+        "keypoint_in_own_part": keypoint_in_own_part(film),
+    }  # fmt: skip
+
+
+def repeated(step: Callable[[], Any], seconds: float, clock: Callable[[], float]) -> float:
+    """Mean seconds of a step, repeated until the time is up."""
+    begun, count = clock(), 0
+    while count == 0 or clock() - begun < seconds:
+        step()
+        count += 1
+    return (clock() - begun) / count
+
+
+def drawer(campaign: Campaign, stage: Stage) -> Callable[[], Any]:
+    """Draws the whole walk with its masks and does nothing else."""
     raster = make_raster(campaign, stage)
     poses = np.stack([camera.world_from_camera for camera in stage.cameras], axis=1)
     intrinsics = np.stack([camera.intrinsics for camera in stage.cameras])
+    return lambda: raster.draw(stage.bones, stage.levels, poses, intrinsics)
 
-    def draw(moment: int) -> None:
-        one = slice(moment, moment + 1)
-        raster.draw(stage.bones[one], stage.levels[one], poses[one], intrinsics)
 
-    return draw
+def videos(campaign: Campaign, film: FrameSet) -> list[bytes]:
+    """Each view as the campaign has it encoded."""
+    return [
+        encode(view.rgb, frame_rate_hz=film.frame_rate_hz, crf=campaign.pictures.crf)
+        for view in film.views
+        if view.rgb is not None
+    ]
+
+
+def keypoint_in_own_part(film: FrameSet) -> float:
+    """Share of the visible keypoints whose pixel in the mask is a part of their own flesh."""
+    hits = []
+    for view in film.views:
+        for column, name in enumerate(KEYPOINTS):
+            own = [PARTS.index(part.replace("toes", "calcn")) for part in OWN_FLESH[name][0]]
+            seen = np.flatnonzero(view.visibility[:, column] == VISIBLE)
+            x, y = np.rint(view.keypoints_2d[seen, column]).astype(int).T
+            if view.mask is not None:
+                hits.append(np.isin(view.mask[seen, y, x], own))
+    return float(np.concatenate(hits).mean())
+
+
+def stages_ms(
+    campaign: Campaign, stage: Stage, labels: GaitLabels, film: FrameSet, clock: Callable[[], float]
+) -> dict[str, float]:
+    """Milliseconds that one picture spends in each stage. GL finishes each stage before the next begins."""
+    from OpenGL import GL
+
+    spent: dict[str, float] = {}
+    inner = [0.0]
+
+    def timed(name: str, owner: Any, attribute: str) -> tuple[Any, str, Any]:
+        original = getattr(owner, attribute)
+
+        def run(*given: Any, **named: Any) -> Any:
+            GL.glFinish()
+            begun = clock()
+            inner.append(0.0)
+            result = original(*given, **named)
+            GL.glFinish()
+            taken = clock() - begun
+            spent[name] = spent.get(name, 0.0) + taken - inner.pop()
+            inner[-1] += taken
+            return result
+
+        setattr(owner, attribute, run)
+        return owner, attribute, original
+
+    kind = raster_module.Raster
+    draw = drawer(campaign, stage)
+    draw()
+    changed = [
+        timed("skin", SkinnedMesh, "pose"),
+        timed("draw", kind, "draw"),
+        timed("read", kind, "_read_colours"),
+        timed("read", raster_module, "_read"),
+        timed("visibility", OcclusionWorld, "visibility"),
+    ]
+    try:
+        draw()
+        with OcclusionWorld(stage.meshes[-1], stage.box, size=stage.figure.size) as world:
+            world.visibility(stage.bones, labels.keypoints_3d, stage.cameras)
+    finally:
+        for owner, attribute, original in changed:
+            setattr(owner, attribute, original)
+    begun = clock()
+    videos(campaign, film)
+    spent["encode"] = clock() - begun
+    pictures = len(stage.bones) * len(stage.cameras)
+    return {name: 1000.0 * total / pictures for name, total in spent.items()}
+
+
+def write_pictures(film: FrameSet, out: Path) -> None:
+    """Four moments of every view, pictures above masks, as PNG."""
+    from PIL import Image
+
+    out.mkdir(parents=True, exist_ok=True)
+    moments = np.linspace(0, len(film.views[0].keypoints_2d) - 1, 4).astype(int)
+    for view in film.views:
+        if view.rgb is not None and view.mask is not None:
+            colours = np.concatenate(list(view.rgb[moments]), axis=1)
+            parts = np.concatenate(list(view.mask[moments]), axis=1)
+            grey = np.repeat((parts.astype(int) * 255 // len(PARTS)).astype(np.uint8)[..., None], 3, axis=-1)
+            Image.fromarray(np.concatenate([colours, grey])).save(out / f"{view.view}.png")
 
 
 def pyrender_way(stage: Stage, size: int) -> Callable[[int], None]:

@@ -60,7 +60,11 @@ def film(
     Raises:
         MissingDependencyError: Pictures are wanted and there is no EGL (`rgb: none`, without masks, needs none).
     """
-    stage = set_stage(campaign, parameters, body, trajectory, labels)
+    return shoot(campaign, set_stage(campaign, parameters, body, trajectory, labels), labels)
+
+
+def shoot(campaign: Campaign, stage: Stage, labels: GaitLabels) -> FrameSet:
+    """All pictures and picture labels of a walk whose stage is set."""
     wanted = campaign.pictures
     draws_rgb = wanted.rgb != "none"
     outline = Outline(stage.meshes[0], BOX_DIRECTIONS).points(stage.bones)
