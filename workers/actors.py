@@ -71,7 +71,7 @@ class GaitWorker:
         """Load everything that a first sample would otherwise have to wait for."""
         try:
             _log_into(self._log_path)
-            _choose_graphics_device(required=self._order.gpu_required)
+            _choose_graphics_device(self._number, required=self._order.gpu_required)
             self._stages = load_stages(self._order.stages)
             self._meters = Meters(self._order.campaign.name)
             self._retries = retries(self._order.storage)
@@ -405,8 +405,8 @@ def _log_into(path: Path) -> None:
     faulthandler.enable(file=STDERR)
 
 
-def _choose_graphics_device(*, required: bool) -> None:
-    """Render on the GPU that Ray gave this worker.
+def _choose_graphics_device(number: int, *, required: bool) -> None:
+    """Render on the GPU that Ray gave this worker; where it gave none, workers take the machine's GPUs in turn.
 
     Ray tells it through CUDA_VISIBLE_DEVICES, which the renderer follows unless
     EGL_DEVICE_ID was left in the environment by whoever started Ray.
@@ -416,10 +416,12 @@ def _choose_graphics_device(*, required: bool) -> None:
     """
     if ray.get_gpu_ids():
         os.environ.pop("EGL_DEVICE_ID", None)
+        number = 0  # Ray may set several aside; the first is as good as any
+    from workers.render.context import be_worker, gl_context
+
+    be_worker(number)
     if not required:
         return
-    from workers.render.context import gl_context
-
     context = gl_context()
     if context.software:
         raise MissingDependencyError(

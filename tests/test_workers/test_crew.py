@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
 from ray.exceptions import RayActorError
 
+from farm.errors import MissingDependencyError
 from workers import actors
-from workers.actors import Crew, _Hand
+from workers.actors import Crew, _choose_graphics_device, _Hand
 from workers.eventlog import EventLog
 from workers.ledger import MakeSample
 from workers.messages import Card
 from workers.meters import Meters
+from workers.render.context import gl_context
 
 HERE = socket.gethostname()
 
@@ -46,3 +49,13 @@ def test_a_machine_that_is_gone_is_not_asked_for_last_words(
     assert lost is not None
     assert (lost.job, lost.cause, bool(buried)) == (job, cause, asked)
     assert lost.log_tail == ("last words" if asked else "")
+
+
+@pytest.mark.skipif(not gl_context().software, reason="this machine has a GPU that draws")
+def test_a_worker_that_was_to_draw_on_a_gpu_refuses_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actors.ray, "get_gpu_ids", lambda: [0])
+    monkeypatch.setenv("EGL_DEVICE_ID", "0")
+    with pytest.raises(MissingDependencyError, match=r"EGL offers only 'llvmpipe.*or leave out --gpus-per-worker"):
+        _choose_graphics_device(3, required=True)
+    assert "EGL_DEVICE_ID" not in os.environ  # Ray's choice is not overruled by what whoever started Ray had set
+    _choose_graphics_device(3, required=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,11 @@ from farm.errors import MissingDependencyError
 
 APT_LINE = "apt-get install -y libegl1 libgl1-mesa-dri libgl1 libglx-mesa0"
 _EGL_CUDA_DEVICE_NV = 0x323A
+_EGL_EXTENSIONS = 0x3055
 _MINIMUM_GL = (3, 3)
 
 _context: GlContext | None = None
+_worker = 0
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,38 @@ class GlContext:
         self.offscreen._platform.make_current()
 
 
-def gl_context() -> GlContext:
-    """The process's context, made on the first call.
+@dataclass(frozen=True)
+class EglDevice:
+    """One of the machine's EGL devices.
 
-    `EGL_DEVICE_ID` names the EGL device; without it, the device of the first
-    CUDA device in `CUDA_VISIBLE_DEVICES`, if EGL tells; else the first that works.
+    Attributes:
+        number: Its place in EGL's list, which `EGL_DEVICE_ID` names.
+        cuda: Its CUDA number, None where it has none or the driver does not tell.
+        software: Whether the processor draws (Mesa's software device).
+    """
+
+    number: int
+    cuda: int | None
+    software: bool
+
+    @property
+    def rank(self) -> int:
+        """NVIDIA's cards first, then other cards, then the processor."""
+        return 2 if self.software else 0 if self.cuda is not None else 1
+
+    def __str__(self) -> str:
+        kind = "the processor" if self.software else "a graphics card"
+        return f"EGL device {self.number} ({kind if self.cuda is None else f'CUDA device {self.cuda}'})"
+
+
+def be_worker(number: int) -> None:
+    """Say which of a machine's workers this process is, before it draws: they are spread over the graphics cards."""
+    global _worker
+    _worker = number
+
+
+def gl_context() -> GlContext:
+    """The process's context, made on the first call, on the device that `device_order` names first and that works.
 
     Raises:
         MissingDependencyError: No EGL, no driver, or none that knows OpenGL 3.3; the message says what to install.
@@ -74,22 +103,21 @@ def gl_context() -> GlContext:
 
 def _make_context() -> GlContext:
     pyrender = _import_pyrender()
-    from pyrender.platforms import egl
-
-    try:
-        count = len(egl.query_devices())
-    except Exception as error:  # PyOpenGL raises whatever the missing library makes of it
-        raise _missing(f"EGL lists no devices ({error})") from error
+    devices = egl_devices()
+    chosen = os.environ.get("EGL_DEVICE_ID")
     faults = []
-    for device in device_order(os.environ, count, _cuda_index_of):
-        os.environ["EGL_DEVICE_ID"] = str(device)
+    for device in device_order(os.environ, devices, _worker):
+        os.environ["EGL_DEVICE_ID"] = str(device)  # pyrender reads it
         try:
             offscreen = pyrender.OffscreenRenderer(16, 16)
         except Exception as error:
             faults.append(f"device {device}: {type(error).__name__} {error}".strip())
             continue
+        finally:
+            if chosen is None:  # what was our choice must not bind a child process that is another worker
+                os.environ.pop("EGL_DEVICE_ID", None)
         return _described(offscreen, device)
-    raise _missing(f"no EGL device of {count} gives a context ({'; '.join(faults) or 'none found'})")
+    raise _missing(f"no EGL device of {len(devices)} gives a context ({'; '.join(faults) or 'none found'})")
 
 
 def _described(offscreen: Any, device: int) -> GlContext:
@@ -106,17 +134,18 @@ def _described(offscreen: Any, device: int) -> GlContext:
     return GlContext(text(GL.GL_RENDERER), text(GL.GL_VENDOR), version, device, offscreen, os.getpid())
 
 
-def device_order(environment: Mapping[str, str], count: int, cuda_index_of: Any) -> list[int]:
-    """EGL devices to try, in order.
+def device_order(environment: Mapping[str, str], devices: Sequence[EglDevice], worker: int = 0) -> list[int]:
+    """Numbers of the EGL devices to try, in order.
 
-    Args:
-        environment: `EGL_DEVICE_ID` and `CUDA_VISIBLE_DEVICES` are read.
-        count: Number of EGL devices.
-        cuda_index_of: CUDA device number of an EGL device, or None.
+    `EGL_DEVICE_ID` names the only one. Else the first is worker `worker`'s turn
+    among the CUDA devices of `CUDA_VISIBLE_DEVICES` (Ray names there the one that
+    it set aside for a worker), or, where that names none of them, among the
+    graphics cards; the others follow, and the processor comes last.
 
     Raises:
         MissingDependencyError: `EGL_DEVICE_ID` is not one of them.
     """
+    count = len(devices)
     wanted = environment.get("EGL_DEVICE_ID")
     if wanted is not None:
         if not wanted.isdigit() or int(wanted) >= count:
@@ -126,27 +155,61 @@ def device_order(environment: Mapping[str, str], count: int, cuda_index_of: Any)
                 else f"EGL_DEVICE_ID={wanted!r}: this machine has no EGL device; install one: {APT_LINE}"
             )
         return [int(wanted)]
-    order = list(range(count))
-    visible = environment.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
-    if visible.isdigit():
-        order.sort(key=lambda device: cuda_index_of(device) != int(visible))
-    return order
+    order = sorted(devices, key=lambda device: (device.rank, device.number))
+    names = [name.strip() for name in environment.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    visible = [int(name) for name in names if name.isdigit()]
+    mine = [device for number in visible for device in order if device.cuda == number]
+    if not mine:
+        mine = [device for device in order if device.rank == order[0].rank]
+    turn = worker % len(mine) if mine else 0
+    mine = mine[turn:] + mine[:turn]
+    return [device.number for device in (*mine, *(device for device in order if device not in mine))]
 
 
-def _cuda_index_of(device: int) -> int | None:
-    """The CUDA number of an EGL device (EGL_NV_device_cuda), None for others, such as Mesa's."""
-    from OpenGL import EGL
+def egl_devices() -> tuple[EglDevice, ...]:
+    """The machine's EGL devices, in EGL's order.
+
+    Raises:
+        MissingDependencyError: EGL is not there or lists none because of a fault.
+    """
+    _import_pyrender()
     from pyrender.platforms import egl
 
-    address = EGL.eglGetProcAddress("eglQueryDeviceAttribEXT")
-    if not address:
-        return None
-    query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_ssize_t))(
-        ctypes.cast(address, ctypes.c_void_p).value or 0
+    try:
+        handles = [ctypes.cast(device._display, ctypes.c_void_p) for device in egl.query_devices()]
+    except Exception as error:  # PyOpenGL raises whatever the missing library makes of it
+        raise _missing(f"EGL lists no devices ({error})") from error
+    return tuple(
+        EglDevice(number, _cuda_number(handle), "EGL_MESA_device_software" in _extensions(handle))
+        for number, handle in enumerate(handles)
     )
+
+
+def _cuda_number(handle: ctypes.c_void_p) -> int | None:
+    """The CUDA number of an EGL device (EGL_NV_device_cuda), None for others, such as Mesa's."""
+    address = _address("eglQueryDeviceAttribEXT")
+    if not address or "EGL_NV_device_cuda" not in _extensions(handle):
+        return None
+    kind = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_ssize_t))
     value = ctypes.c_ssize_t(-1)
-    handle = ctypes.cast(egl.query_devices()[device]._display, ctypes.c_void_p)
-    return int(value.value) if query(handle, _EGL_CUDA_DEVICE_NV, ctypes.byref(value)) else None
+    return int(value.value) if kind(address)(handle, _EGL_CUDA_DEVICE_NV, ctypes.byref(value)) else None
+
+
+def _extensions(handle: ctypes.c_void_p) -> tuple[str, ...]:
+    """What an EGL device can do, by EGL's names."""
+    address = _address("eglQueryDeviceStringEXT")
+    if not address:
+        return ()
+    text = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int)(address)(handle, _EGL_EXTENSIONS)
+    return tuple((text or b"").decode("ascii", "replace").split())
+
+
+def _address(name: str) -> int:
+    """Where an EGL extension's function is, 0 where there is none."""
+    from OpenGL import EGL
+
+    address = EGL.eglGetProcAddress(name)
+    return (ctypes.cast(address, ctypes.c_void_p).value or 0) if address else 0
 
 
 def _import_pyrender() -> Any:

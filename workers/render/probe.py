@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
-from workers.render.context import gl_context
+from workers.render.context import device_order, egl_devices, gl_context
 
 SIZE = 16
 WALL_DISTANCE_M = 3.0
@@ -37,4 +39,15 @@ def drawn_by() -> str:
             f"colours from {colour.min()}; update the graphics driver"
         )
     kind = "drawn by the processor" if context.software else "drawn by the graphics card"
-    return f"{context.renderer}, OpenGL {context.version.split()[0]}, EGL device {context.device}: {kind}"
+    drawn = f"{context.renderer}, OpenGL {context.version.split()[0]}, EGL device {context.device}: {kind}"
+    return f"{drawn}; {devices_of_workers()}"
+
+
+def devices_of_workers() -> str:
+    """Which EGL device each worker of this machine draws on, unless Ray sets one aside for it."""
+    devices = egl_devices()
+    first = [device_order(os.environ, devices, worker)[0] for worker in range(len(devices))]
+    used = list(dict.fromkeys(first))
+    if len(used) == 1:
+        return f"every worker draws on {devices[used[0]]}"
+    return "workers draw in turn on " + ", ".join(str(devices[number]) for number in used)
