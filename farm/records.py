@@ -349,10 +349,12 @@ class ViewFrames:
 
     Attributes:
         view: Name of the view ("front", "back", "side", or a campaign's own).
-        keypoints_2d: `[F, K, 2]` pixels, also outside the picture. NaN behind the camera.
+        keypoints_2d: `[F, K, 2]` pixels, also outside the picture. NaN where no lens can see: behind the camera.
         visibility: `[F, K]` 0 outside the picture, 1 occluded, 2 visible.
         world_from_camera: `[F, 4, 4]`.
         intrinsics: `[3, 3]` pixels.
+        distortion: `[5]` Brown and Conrady's k1, k2, p1, p2, k3 (see `farm.lens`); zeros for a pinhole.
+        shutter: `[2]` s, how long each row is exposed, and from the first row's exposure to the last one's.
         bbox: `[F, 4]` x0 y0 x1 y1 of the visible body, pixels; NaN where nothing is visible.
         rgb: `[F, H, W, 3]` uint8, or None where the campaign wants no pictures.
         mask: `[F, H, W]` uint8 part ids of `scenes.body.PARTS`, 0 background, or None.
@@ -365,6 +367,8 @@ class ViewFrames:
     visibility: NDArray[np.uint8]
     world_from_camera: NDArray[np.float64]
     intrinsics: NDArray[np.float64]
+    distortion: NDArray[np.float64]
+    shutter: NDArray[np.float64]
     bbox: NDArray[np.float32]
     rgb: NDArray[np.uint8] | None = None
     mask: NDArray[np.uint8] | None = None

@@ -7,11 +7,12 @@ middle is ((W - 1) / 2, (H - 1) / 2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from farm.lens import PINHOLE, distort, undistort
 from scenes.viewpoint import CameraDraw
 
 Array = NDArray[np.float64]
@@ -35,22 +36,33 @@ class Camera:
         world_from_camera: `[F, 4, 4]`.
         intrinsics: `[3, 3]` pixels.
         image_size: Width and height in pixels.
+        distortion: `[5]` of `farm.lens`.
+        shutter: `[2]` s, exposure of a row, and readout from the first row to the last.
     """
 
     name: str
     world_from_camera: Array
     intrinsics: Array
     image_size: tuple[int, int]
+    distortion: Array = field(default_factory=PINHOLE.copy)
+    shutter: Array = field(default_factory=lambda: np.zeros(2))
 
     def project(self, points: Array) -> tuple[Array, Array]:
         """Pixels `[F, ..., 2]` and depth `[F, ...]` (m along the optical axis) of world points `[F, ..., 3]`.
 
-        Pixels are NaN for points that are not in front of the camera.
+        Pixels are NaN for points that are not in front of the camera, or so far aside that no lens
+        of this distortion sees them.
         """
-        return project(points, self.world_from_camera, self.intrinsics)
+        return project(points, self.world_from_camera, self.intrinsics, self.distortion)
+
+    def unproject(self, pixels: Array, depth: Array) -> Array:
+        """World points `[F, ..., 3]` of pixels `[F, ..., 2]` at `depth` `[F, ...]`: the inverse of `project`."""
+        return unproject(pixels, depth, self.world_from_camera, self.intrinsics, self.distortion)
 
 
-def project(points: Array, world_from_camera: Array, intrinsics: Array) -> tuple[Array, Array]:
+def project(
+    points: Array, world_from_camera: Array, intrinsics: Array, distortion: Array = PINHOLE
+) -> tuple[Array, Array]:
     """Pixels `[F, ..., 2]` and depths `[F, ...]` of world points `[F, ..., 3]` under poses `[F, 4, 4]`."""
     points = np.asarray(points, dtype=float)
     lead = (len(points),) + (1,) * (points.ndim - 2)
@@ -61,13 +73,16 @@ def project(points: Array, world_from_camera: Array, intrinsics: Array) -> tuple
     ahead = depth > 1e-6
     scaled = np.where(ahead[..., None], local[..., :2] / np.where(ahead, depth, 1.0)[..., None], np.nan)
     focal = np.array([intrinsics[0, 0], intrinsics[1, 1]])
-    return scaled * focal + intrinsics[:2, 2], depth
+    return distort(scaled, distortion) * focal + intrinsics[:2, 2], depth
 
 
-def unproject(pixels: Array, depth: Array, world_from_camera: Array, intrinsics: Array) -> Array:
+def unproject(
+    pixels: Array, depth: Array, world_from_camera: Array, intrinsics: Array, distortion: Array = PINHOLE
+) -> Array:
     """World points `[F, ..., 3]` of pixels `[F, ..., 2]` at `depth` `[F, ...]`: the inverse of `project`."""
     focal = np.array([intrinsics[0, 0], intrinsics[1, 1]])
-    local = np.concatenate([(pixels - intrinsics[:2, 2]) / focal * depth[..., None], depth[..., None]], axis=-1)
+    rays = undistort((pixels - intrinsics[:2, 2]) / focal, distortion)
+    local = np.concatenate([rays * depth[..., None], depth[..., None]], axis=-1)
     lead = (len(local),) + (1,) * (local.ndim - 2)
     turn = world_from_camera[:, :3, :3].reshape(*lead, 3, 3)
     return np.asarray(

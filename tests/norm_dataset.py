@@ -104,6 +104,8 @@ def _film(labels: GaitLabels, name: str, azimuth_deg: float, size: tuple[int, in
         visibility=np.where(inside, 2, 0).astype(np.uint8),
         world_from_camera=pose,
         intrinsics=np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]]),
+        distortion=np.zeros(5),
+        shutter=np.zeros(2),
         bbox=box.astype(np.float32),
         rgb=np.stack([_stick_figure(frame, size) for frame in pixels]) if with_rgb else None,
     )

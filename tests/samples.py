@@ -205,6 +205,8 @@ def _view(
         visibility=rng.integers(0, 3, (n_frames, len(KEYPOINTS)), dtype=np.uint8),
         world_from_camera=pose,
         intrinsics=np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]], dtype=float),
+        distortion=np.zeros(5),
+        shutter=np.zeros(2),
         bbox=np.concatenate([corner, corner + 0.5 * np.array(image_size)], axis=-1).astype(np.float32),
         rgb=_film(rng, n_frames, width, height) if rgb else None,
         mask=silhouette if mask else None,

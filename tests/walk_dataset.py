@@ -79,6 +79,8 @@ def _view(name: str, labels: GaitLabels, rng: np.random.Generator) -> ViewFrames
         visibility=(2 * seen[0]).astype(np.uint8),
         world_from_camera=pose,
         intrinsics=np.array([[focal, 0, centre], [0, focal, centre], [0, 0, 1]]),
+        distortion=np.zeros(5),
+        shutter=np.zeros(2),
         bbox=np.tile(np.array([0, 0, SIZE - 1, SIZE - 1], dtype=np.float32), (n, 1)),
     )
 

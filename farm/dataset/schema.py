@@ -32,7 +32,7 @@ When = Literal["always", "video", "lossless", "mask", "depth"]
 
 SIZES: Mapping[str, int] = MappingProxyType({"pose": 7, "foot": 2, "wrench": 9, "xyz": 3, "uv": 2, "corner": 4,
                                              "matrix_row": 4, "matrix_column": 4, "ray_row": 3, "ray_column": 3,
-                                             "channel": 3})  # fmt: skip
+                                             "channel": 3, "lens": 5, "shutter": 2})  # fmt: skip
 """Axes whose size the format fixes."""
 
 LENGTH_AXES: Mapping[str, str] = MappingProxyType({"sample": "n_samples", "event": "n_events", "frame": "n_frames"})
@@ -167,13 +167,18 @@ ARRAYS: tuple[ArraySpec, ...] = (
               "keypoints at the instant of each picture, in the order of the group's `keypoints`",
               "labels.keypoints_3d"),
     _of_view("keypoints_2d", ("gait", "frame", "keypoint", "uv"), "float32", "px", _PIXELS,
-             "exact projection, also outside the picture; NaN behind the camera", may_be_nan=True),
+             "exact projection, also outside the picture; NaN where the lens cannot see, as behind it",
+             may_be_nan=True),
     _of_view("visibility", ("gait", "frame", "keypoint"), "uint8", "1", "",
              "0 outside the picture, 1 occluded by body or scene, 2 visible"),
     _of_view("world_from_camera", ("gait", "frame", "matrix_row", "matrix_column"), "float32", "1, m",
              "camera: x right, y down, z into the scene", "camera coordinates to world coordinates"),
     _of_view("intrinsics", ("gait", "ray_row", "ray_column"), "float32", "px", _PIXELS,
              "pinhole matrix: focal lengths and principal point"),
+    _of_view("distortion", ("gait", "lens"), "float32", "1", "k1, k2, p1, p2, k3 (OpenCV's order)",
+             "the lens's distortion by Brown and Conrady, already in all that is in pixels; zeros for a pinhole"),
+    _of_view("shutter", ("gait", "shutter"), "float32", "s", "exposure of a row; first row's to the last one's",
+             "how long each row is exposed, and how long the readout takes; labels hold at the middle of both"),
     _of_view("bbox", ("gait", "frame", "corner"), "float32", "px", f"x0 y0 x1 y1; {_PIXELS}",
              "bounding box of the visible body; NaN where nothing of it is visible", may_be_nan=True),
     ArraySpec("views/{view}/video", ("byte",), "uint8", "1", "",

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-ENGINES = ("opensim", "pyrender", "OpenGL", "pybullet", "ray", "torch", "scipy", "matplotlib", "trimesh", "pyarrow",
-           "xarray", "tensorstore", "pandas")  # fmt: skip
+ENGINES = ("opensim", "pyrender", "OpenGL", "pybullet", "cv2", "ray", "torch", "scipy", "matplotlib", "trimesh",
+           "pyarrow", "xarray", "tensorstore", "pandas")  # fmt: skip
 
 PROBE = """
 import importlib, sys

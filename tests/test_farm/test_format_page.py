@@ -39,6 +39,8 @@ VERSION_1 = {
     "views/{view}/visibility": ("uint8", "gait frame keypoint"),
     "views/{view}/world_from_camera": ("float32", "gait frame matrix_row matrix_column"),
     "views/{view}/intrinsics": ("float32", "gait ray_row ray_column"),
+    "views/{view}/distortion": ("float32", "gait lens"),
+    "views/{view}/shutter": ("float32", "gait shutter"),
     "views/{view}/bbox": ("float32", "gait frame corner"),
     "views/{view}/video": ("uint8", "byte"),
     "views/{view}/video_offsets": ("int64", "offset"),

@@ -95,6 +95,8 @@ def shoot(campaign: Campaign, stage: Stage, labels: GaitLabels) -> FrameSet:
                 visibility=visibility[number],
                 world_from_camera=camera.world_from_camera,
                 intrinsics=camera.intrinsics,
+                distortion=camera.distortion,
+                shutter=camera.shutter,
                 bbox=boxes[number],
                 rgb=None if rgb is None else rgb[number],
                 mask=None if mask is None else mask[number],
