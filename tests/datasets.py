@@ -9,11 +9,11 @@ from farm.config import Campaign
 from farm.dataset.catalogue import compact, index_rows
 from farm.dataset.create import open_or_create
 from farm.dataset.manifest import DatasetManifest, read_record
-from farm.dataset.table import to_parquet
 from farm.dataset.writer import encode_shard
 from farm.planning import plan_of
 from farm.storage import FileStorage, Storage, open_storage
 from tests.samples import make_samples_for
+from tests.tables import to_parquet
 from workers.write import commit_shard
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farm.commands.options import AsJson, Count, CountSeed, EndpointUrl, Part, SplitSeed, SplitShares, words
+from farm.commands.options import AsJson, Count, CountSeed, EndpointUrl, Part, SplitSeed, SplitShares, wish_of
 from farm.errors import UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
@@ -93,7 +93,6 @@ def register(app: typer.Typer, write_model: WriteModel) -> None:
 
         Run again, it goes on where it stopped. huggingface always divides, by --split-seed and --split-shares.
         """
-        from farm.dataset.pull_choice import Wish
         from farm.dataset.split import Split
         from farm.export.run import export as write
         from farm.export.show import export_bar, show_export
@@ -102,8 +101,15 @@ def register(app: typer.Typer, write_model: WriteModel) -> None:
             "--gaits-per-file": gaits_per_file, "--max-file-mb": max_file_mb, "--prefix": prefix,
             "--model": model or None, "--fields": fields,
         }  # fmt: skip
-        wish = Wish(
-            where, words(views, "--views"), words(fields, "--fields"), count, seed, split, split_seed, split_shares
+        wish = wish_of(
+            where=where,
+            views=views,
+            fields=fields,
+            count=count,
+            seed=seed,
+            split=split,
+            split_seed=split_seed,
+            split_shares=split_shares,
         )
         division = Split.of(split_shares, seed=split_seed)
         options = {name: value for name, value in given.items() if value is not None}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from farm.errors import UserError
+
+if TYPE_CHECKING:
+    from farm.dataset.pull_choice import Wish
 
 MAX_PORT = 65535
 
@@ -43,6 +46,27 @@ def words(text: str | None, option: str) -> tuple[str, ...] | None:
     if not words:
         raise UserError(f"{option} is empty; name at least one, or leave it out to take all")
     return words
+
+
+def wish_of(
+    *,
+    where: str | None,
+    views: str | None,
+    fields: str | None,
+    count: int | None,
+    seed: int,
+    split: str | None,
+    split_seed: int,
+    split_shares: str,
+) -> Wish:
+    """What the options of this name ask for, in every command that takes gaits out of a dataset.
+
+    Raises:
+        UserError: One of them asks for nothing that can be.
+    """
+    from farm.dataset.pull_choice import Wish
+
+    return Wish(where, words(views, "--views"), words(fields, "--fields"), count, seed, split, split_seed, split_shares)
 
 
 def cluster_address(text: str | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from farm.commands.options import AsJson, Count, CountSeed, EndpointUrl, Part, SplitSeed, SplitShares, words
+from farm.commands.options import AsJson, Count, CountSeed, EndpointUrl, Part, SplitSeed, SplitShares, wish_of
 from farm.errors import StorageError, UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
@@ -72,11 +72,19 @@ def pull(
 ) -> None:
     """Take a part of a dataset along, as a dataset of its own; run again, it goes on where it stopped."""
     from farm.dataset.pull import carry_out, check_size, plan_pull
-    from farm.dataset.pull_choice import Wish
     from farm.dataset.pull_show import bytes_bar, show_estimate
     from farm.dataset.show import show_pull
 
-    wish = Wish(where, words(views, "--views"), words(fields, "--fields"), count, seed, split, split_seed, split_shares)
+    wish = wish_of(
+        where=where,
+        views=views,
+        fields=fields,
+        count=count,
+        seed=seed,
+        split=split,
+        split_seed=split_seed,
+        split_shares=split_shares,
+    )
     limit = None if max_bytes is None else bytes_in(max_bytes, "--max-bytes")
     if jobs < 1:
         raise UserError(f"--jobs is {jobs}; it must be 1 or more")

@@ -142,7 +142,7 @@ def index_of(records: Iterable[ShardRecord]) -> IndexTable:
     gathering = Gathering(folder / "all")
     for record in records:
         gathering.add(record, 0)
-    return IndexTable.of_files(TableFiles(folder, **{name: tuple(paths) for name, paths in gathering.files().items()}))
+    return IndexTable(TableFiles(folder, **{name: tuple(paths) for name, paths in gathering.files().items()}))
 
 
 def compact(storage: Storage) -> Compaction:
@@ -184,7 +184,7 @@ def _open_index(storage: Storage, tables: Sequence[str]) -> IndexTable:
         folder = Path(tempfile.mkdtemp(prefix="gaitfarm-"))
         try:
             # After the last look it is the commits alone that are read, whoever is compacting.
-            return IndexTable.of_files(_index_files(storage, folder, tables, catalogue=look < LOOKS - 1))
+            return IndexTable(_index_files(storage, folder, tables, catalogue=look < LOOKS - 1))
         except ObjectNotFoundError:
             shutil.rmtree(folder, ignore_errors=True)
             if look == LOOKS - 1:

@@ -13,16 +13,15 @@ import difflib
 import os
 import re
 import shutil
-import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from farm.dataset.parquet import connect, damaged, first_line, text, write_rows
+from farm.dataset.parquet import connect, damaged, first_line, text
 from farm.errors import UserError
 
 BATCH_ROWS = 8192
@@ -48,34 +47,14 @@ class TableFiles:
 class IndexTable:
     """Rows of the index, filtered by SQL expressions."""
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]] = (), parquet: Sequence[bytes] = ()) -> None:
-        """Take rows, and Parquet files of such rows; a column that some of them lack is null there.
-
-        Raises:
-            FormatError: A Parquet file is damaged.
-        """
-        folder = Path(tempfile.mkdtemp(prefix="gaitfarm-"))
-        paths = []
-        for number, data in enumerate(parquet):
-            paths.append(folder / f"{number}.parquet")
-            paths[-1].write_bytes(data)
-        if rows or not parquet:
-            paths.append(folder / "rows.parquet")
-            write_rows(rows, paths[-1])
-        self._open(TableFiles(folder, tuple(paths)))
-
-    @classmethod
-    def of_files(cls, files: TableFiles) -> IndexTable:
+    def __init__(self, files: TableFiles) -> None:
         """A table over files that are there already; it removes their folder when it is no longer used.
 
+        A column that some of the files lack is null there.
+
         Raises:
             FormatError: A Parquet file is damaged.
         """
-        table = cls.__new__(cls)
-        table._open(files)
-        return table
-
-    def _open(self, files: TableFiles) -> None:
         weakref.finalize(self, _remove, files.folder, os.getpid())
         self._database = connect(files.folder)
         for name, paths in (("gaits", files.gaits), ("shards", files.shards), ("rejected", files.rejected)):
@@ -190,14 +169,6 @@ class IndexTable:
             missing = re.search(r'column "([^"]+)" not found', str(error))
             cause = _no_column(missing[1], self.columns) if missing else first_line(error)
             raise UserError(f"--where {where!r}: {cause}") from None
-
-
-def to_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """One Parquet file (zstd) of these rows, by sample id."""
-    with tempfile.TemporaryDirectory(prefix="gaitfarm-") as folder:
-        path = Path(folder, "index.parquet")
-        write_rows(sorted(rows, key=lambda row: row["sample_id"]), path)
-        return path.read_bytes()
 
 
 def _remove(folder: Path, owner: int) -> None:

@@ -18,9 +18,9 @@ from farm.dataset import catalogue, parts
 from farm.dataset.catalogue import compact, forget, index_of, index_rows, iter_records, load_index, read_records
 from farm.dataset.manifest import RejectedGait, ShardRecord, StoredBytes, commit_key, committed_shards, record_to_json
 from farm.dataset.repair import take_out
-from farm.dataset.table import to_parquet
 from farm.errors import FormatError, ObjectNotFoundError, StorageError
 from farm.storage import FileStorage, Storage
+from tests.tables import to_parquet
 
 
 def record_of(number: int, *, attempt: str = "a1", speed: float = 1.0, accepted: int = 2) -> ShardRecord:

@@ -8,11 +8,11 @@ import pytest
 
 from farm.dataset.catalogue import compact
 from farm.dataset.reader import GaitDataset
-from farm.dataset.table import IndexTable, to_parquet
 from farm.errors import FormatError, ObjectNotFoundError, UserError
 from farm.storage import FileStorage
 from tests.datasets import make_dataset
 from tests.samples import make_campaign, make_samples_for
+from tests.tables import table_of, to_parquet
 
 ROWS = (
     {"sample_id": 7, "condition": "healthy", "gait_speed": 1.2, "n_frames": 30},
@@ -53,7 +53,7 @@ class _CountingStorage(FileStorage):
     ],
 )
 def test_filters(where: str | None, ids: list[int]) -> None:
-    assert [row["sample_id"] for row in IndexTable(ROWS).rows(where)] == ids
+    assert [row["sample_id"] for row in table_of(ROWS).rows(where)] == ids
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_filters(where: str | None, ids: list[int]) -> None:
     ],
 )
 def test_filters_that_are_refused(where: str, message: str) -> None:
-    table = IndexTable(ROWS)
+    table = table_of(ROWS)
     with pytest.raises(UserError, match=message) as caught:
         table.rows(where)
     assert str(caught.value).startswith("--where ")
@@ -88,7 +88,7 @@ def test_filters_that_are_refused(where: str, message: str) -> None:
 
 
 def test_a_filter_cannot_unlock_the_database() -> None:
-    table = IndexTable(ROWS)
+    table = table_of(ROWS)
     with pytest.raises(UserError):
         table.rows("1=1; SET enable_external_access = true")
     with pytest.raises(UserError):
@@ -96,21 +96,21 @@ def test_a_filter_cannot_unlock_the_database() -> None:
 
 
 def test_columns() -> None:
-    table = IndexTable(ROWS)
+    table = table_of(ROWS)
     assert table.rows("sample_id = 9", ["condition", "gait_speed"]) == [{"condition": "it's", "gait_speed": 0.1 + 0.2}]
     with pytest.raises(UserError, match="no column 'sped'"):
         table.rows(columns=["sped"])
 
 
 def test_an_empty_index() -> None:
-    assert IndexTable().rows() == []
+    assert table_of(()).rows() == []
 
 
 def test_parquet_keeps_every_cell_and_takes_new_columns() -> None:
     data = to_parquet(ROWS)
     assert data[:4] == data[-4:] == b"PAR1"
     newer = {"sample_id": 11, "condition": "crouch", "gait_speed": 1.0, "n_frames": 3, "cadence": 101.5}
-    rows = IndexTable([newer], [data]).rows()
+    rows = table_of([newer], data).rows()
     assert [row["sample_id"] for row in rows] == [2, 5, 7, 9, 11]
     assert rows[-1] == newer
     assert rows[0] == {**ROWS[1], "cadence": None}
@@ -118,7 +118,7 @@ def test_parquet_keeps_every_cell_and_takes_new_columns() -> None:
 
 def test_a_damaged_catalogue_is_named() -> None:
     with pytest.raises(FormatError, match="delete the objects under catalogue/ and run `gaitfarm compact`"):
-        IndexTable(parquet=[b"PAR1 and nothing else PAR1"])
+        table_of(b"PAR1 and nothing else PAR1")
 
 
 def test_the_catalogue_spares_reading_commits_and_newer_ones_are_read(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ import pytest
 from farm.dataset.catalogue import compact, index_rows
 from farm.dataset.manifest import committed_shards, read_record
 from farm.dataset.pull import pull
-from farm.dataset.table import to_parquet
 from farm.errors import FormatError
 from farm.storage import FileStorage
 from tests.datasets import make_dataset, swap_first_and_last
 from tests.samples import make_campaign
+from tests.tables import to_parquet
 
 SHARD = "00000000"
 Meta = dict[str, Any]

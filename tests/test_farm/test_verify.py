@@ -18,12 +18,12 @@ from farm.dataset.catalogue import compact
 from farm.dataset.info import info
 from farm.dataset.reader import GaitDataset
 from farm.dataset.schema import stored_arrays
-from farm.dataset.table import to_parquet
 from farm.dataset.verify import VerifyReport, verify
 from farm.errors import FormatError
 from farm.storage import FileStorage
 from tests.datasets import make_dataset
 from tests.samples import make_campaign
+from tests.tables import to_parquet
 
 CAMPAIGN = make_campaign(samples=6, gaits_per_shard=3, depth=True, image_size=(34, 32))
 
