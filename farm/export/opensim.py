@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from farm.config import campaign_from_mapping
 from farm.dataset.gaits import Gait
+from farm.dataset.laws import faults_of_gait
 from farm.errors import FormatError
 from farm.export.formats import Format, Object, Task, row_of, stem
 from farm.export.opensim_tables import external_loads_text, ground_forces_text, markers_text, table_text
@@ -194,8 +195,24 @@ def _told(task: Task, gait: Gait) -> bytes:
         "units": {column.name: column.unit for column in task.columns if column.unit},
     }
     if {"event_time", "event_type"} <= gait.arrays.keys():
-        told["events"] = [
-            {"time_s": float(str(time)), "event": EVENT_NAMES[int(kind)]}
-            for time, kind in zip(gait["event_time"], gait["event_type"], strict=True)
-        ]
+        told["events"] = _events(task, gait)
     return (json.dumps(told, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _events(task: Task, gait: Gait) -> list[dict[str, Any]]:
+    """The gait's events in words.
+
+    Raises:
+        FormatError: A type that there is not, or times that are none.
+    """
+    stored = {name: gait[name] for name in ("event_time", "event_type")}
+    faults = faults_of_gait(stored, gait.attributes)
+    if faults:
+        raise FormatError(
+            f"{task.source.uri}: sample {gait.sample_id}: {faults[0]}; run `gaitfarm verify`, or export with --fields "
+            "without event_time"
+        )
+    return [
+        {"time_s": float(str(time)), "event": EVENT_NAMES[int(kind)]}
+        for time, kind in zip(stored["event_time"], stored["event_type"], strict=True)
+    ]
