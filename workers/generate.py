@@ -20,7 +20,7 @@ from rich.console import Console
 from farm.config import Campaign
 from farm.control.archive import archive_sha256
 from farm.dataset.claim import writing
-from farm.dataset.create import open_or_create
+from farm.dataset.create import must_be_free, open_or_create
 from farm.dataset.manifest import committed_shards
 from farm.errors import UserError
 from farm.planning import Slice, plan_of, progress
@@ -88,8 +88,9 @@ def generate(
     Raises:
         UserError: What the caller can mend: storage, another campaign in the same place, no worker can start.
     """
-    events = EventLog(log) if log else None
     storage = open_storage(uri, endpoint_url=endpoint_url)
+    must_be_free(storage)  # before anything is written, the log included, which may lie there too
+    events = EventLog(log) if log else None
 
     def say(message: str) -> None:
         console.print(message, style="yellow", markup=False, highlight=False)

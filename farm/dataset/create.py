@@ -65,11 +65,15 @@ def find_same(storage: Storage, campaign: Campaign) -> DatasetManifest | None:
 
 
 def must_be_free(storage: Storage) -> None:
-    """Refuse to begin a dataset among somebody's files.
+    """Refuse to begin a dataset among somebody's files; nothing is written, and where a dataset is nothing is listed.
+
+    What a start of ours leaves behind that was killed, or is under way beside us, is in nobody's way.
 
     Raises:
         CampaignError: There is no dataset here, but something else is.
     """
+    if find_manifest(storage) is not None:
+        return
     ours = (CLAIMS, PROBE_PREFIX)
     found = next((item.key for item in storage.list() if not item.key.startswith(ours)), None)
     if found is not None and find_manifest(storage) is None:  # it may have been made since we looked

@@ -68,6 +68,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "another campaign is there": ("generate good.yaml --out set", r"holds another campaign \('tiny'\)", r"choose another place"),
     "into a pulled part": ("generate good.yaml --out pulled", r"was pulled from dataset", r"choose another place"),
     "into a newer dataset": ("generate good.yaml --out newer", r"version 2", r"update|install"),
+    "into somebody's folder": ("generate good.yaml --out thesis", r"thesis is not empty \(thesis\.txt\) and holds no dataset", r"choose another place"),
+    "log in somebody's folder": ("generate good.yaml --out thesis --log thesis/log.jsonl", r"not empty \(thesis\.txt\)", r"choose another place"),
     "file for a folder": ("generate demo --out file.txt", r"file\.txt", r"choose another"),
     "folder below a file": ("generate demo --out file.txt/set", r"file\.txt", r"choose another"),
     "negative sample": ("sample demo --out new -- -1", r"sample -1", r"samples 0 to"),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import farm
-from farm.dataset.create import open_or_create
+from farm.dataset.claim import CLAIMS
+from farm.dataset.create import must_be_free, open_or_create
 from farm.dataset.manifest import (
     MAX_DATASET_BYTES,
     ShardRecord,
@@ -20,7 +21,7 @@ from farm.dataset.manifest import (
     record_to_json,
 )
 from farm.errors import CampaignError, FormatError, ObjectNotFoundError
-from farm.storage import FileStorage
+from farm.storage import PROBE_PREFIX, FileStorage, StoredObject
 from tests.datasets import make_dataset
 from tests.samples import make_campaign
 
@@ -125,6 +126,38 @@ def test_dataset_json_says_who_made_it(tmp_path: Path) -> None:
 def test_a_second_driver_gets_the_first_one_s_identity(tmp_path: Path) -> None:
     first = open_or_create(FileStorage(tmp_path), make_campaign())
     assert open_or_create(FileStorage(tmp_path), make_campaign()) == first
+
+
+@pytest.mark.parametrize("key", ["thesis.txt", "photos/2019/a.jpg", "claims.txt", "staging/00000000/000000001/a.gait"])
+def test_no_dataset_begins_among_somebody_s_files(tmp_path: Path, key: str) -> None:
+    storage = FileStorage(tmp_path)
+    storage.put(key, b"years of work")
+    with pytest.raises(CampaignError, match=rf"is not empty \({key}\) and holds no dataset; choose another place"):
+        must_be_free(storage)
+
+
+def test_what_a_killed_start_leaves_behind_is_in_no_driver_s_way(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path)
+    must_be_free(storage)
+    storage.put(f"{PROBE_PREFIX}0123456789abcdef-0", b"gaitfarm probe 1")
+    storage.put(f"{CLAIMS}{'0' * 32}.json", b"{}")
+    storage.put(f"{CLAIMS}{'1' * 32}.buried", b"buried")
+    (tmp_path / ".writing-0123456789abcdef").write_bytes(b'{"format_ver')
+    must_be_free(storage)
+
+
+class _RivalStorage(FileStorage):
+    """Another driver begins its dataset there between two of our requests."""
+
+    def list(self, prefix: str = "") -> Sequence[StoredObject]:
+        make_dataset(FileStorage(self.uri), make_campaign(samples=2, gaits_per_shard=2))
+        return super().list(prefix)
+
+
+def test_of_two_drivers_that_begin_at_once_both_go_on(tmp_path: Path) -> None:
+    storage = _RivalStorage(tmp_path)
+    must_be_free(storage)
+    assert open_or_create(storage, make_campaign(samples=2, gaits_per_shard=2)) == read_manifest(storage)
 
 
 def test_another_campaign_is_refused_by_what_differs(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ import pytest
 from rich.console import Console
 
 from farm.config import Campaign
+from farm.control.archive import archive_sha256
 from farm.dataset.catalogue import read_records
+from farm.dataset.create import open_or_create
 from farm.dataset.manifest import ShardRecord, committed_shards
 from farm.dataset.pack import PackedGait, pack
 from farm.dataset.verify import verify
@@ -35,6 +37,7 @@ from workers import generate as generate_module
 from workers.generate import generate
 from workers.ray_session import RAY_SETTINGS, started_ray
 from workers.run import Deadlines
+from workers.simulate.identity import model_sha256
 from workers.summary import RunSummary
 
 pytestmark = pytest.mark.timeout(900)
@@ -219,13 +222,14 @@ def test_stages_that_do_not_load_end_the_run_with_their_reason(tmp_path: Path, f
 
 def test_storage_that_fails_ends_the_run_and_blames_no_sample(tmp_path: Path, faults: Callable[..., Path]) -> None:
     faults({})
-    out = tmp_path / "data"
-    out.mkdir()
+    campaign, out = make_campaign(samples=4), tmp_path / "data"
+    sources = {"archive_sha256": archive_sha256(campaign.body_model), "model_sha256": model_sha256()}
+    open_or_create(open_storage(str(out)), campaign, sources=sources)
     (out / "staging").write_text("a file where a folder must be", "utf-8")
     with pytest.raises(StorageError, match="staging"):
-        run(make_campaign(samples=4), out)
+        run(campaign, out)
     (out / "staging").unlink()
-    assert run(make_campaign(samples=4), out).clean
+    assert run(campaign, out).clean
 
 
 @pytest.mark.slow
