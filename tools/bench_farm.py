@@ -1,8 +1,8 @@
 """How well the farm uses its workers: overhead, speed-up from one worker to two, gaits per core-hour, commits a second.
 
-`python -m tools.bench_farm [CAMPAIGN] [--samples 36] [--workers 1 2] [--repeat 1] [--json]`
+`python -m tools.bench_farm [CAMPAIGN] [--samples 72] [--workers 1 2] [--repeat 1] [--json]`
 makes the same samples of a real campaign with each number of workers, each time
-into a fresh folder; with the demo campaign's 36 some eleven minutes on two quiet cores.
+into a fresh folder; with the demo campaign's 72 some twenty-two minutes on two quiet cores, and with fewer the end weighs more.
 
 Overhead is the share of the workers' time that went into none of simulating
 (OpenSim's rechecks included), rendering and encoding. Its clock runs from the first
@@ -180,7 +180,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("campaign", nargs="?", default="demo")
-    parser.add_argument("--samples", type=int, default=36)
+    parser.add_argument("--samples", type=int, default=72)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeat", type=int, default=1, help="Times that all of it is made; the median run is told.")
