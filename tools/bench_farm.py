@@ -2,7 +2,8 @@
 
 `python -m tools.bench_farm [CAMPAIGN] [--samples 72] [--workers 1 2] [--repeat 1] [--json]`
 makes the same samples of a real campaign with each number of workers, each time
-into a fresh folder; with the demo campaign's 72 some twenty-two minutes on two quiet cores, and with fewer the end weighs more.
+into a fresh folder; with the demo campaign's 72 some twenty-two minutes on two quiet cores.
+With fewer the end, at which workers wait for the last sample, weighs more.
 
 Overhead is the share of the workers' time that went into none of simulating
 (OpenSim's rechecks included), rendering and encoding. Its clock runs from the first
