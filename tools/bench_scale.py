@@ -3,7 +3,7 @@
 `python tools/bench_scale.py [--shards 10000] [--gaits-per-shard 10] [--root DIR] [--json]`
 writes a synthetic dataset (real commit records through the real `put_once`, rows as
 wide as real ones, shard objects named but not there), then takes each measure in a
-process of its own. `--gaits-per-shard 100` makes the million rows: 7 GB of commits,
+process of its own. `--gaits-per-shard 100` makes the million rows: 8 GB of commits,
 a quarter of an hour. The baseline is what this project did before: every commit in
 memory; it is measured on a share of the commits and multiplied, and says so.
 """
