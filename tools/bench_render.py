@@ -249,6 +249,8 @@ def stages_ms(
         timed("skin", SkinnedMesh, "pose"),
         timed("draw", kind, "draw"),
         timed("read", kind, "_read_colours"),
+        timed("read", kind, "_resolve"),
+        timed("read", kind, "_pack"),
         timed("read", raster_module, "_read"),
         timed("visibility", OcclusionWorld, "visibility"),
     ]

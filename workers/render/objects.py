@@ -20,10 +20,13 @@ SHADOW_MAP_SIZE = 1024
 
 @dataclass(frozen=True)
 class Targets:
-    """Frame buffers of one size: colour (multisampled), its resolved copy, part ids, part ids with distance."""
+    """Frame buffers of one size: colour (multisampled), its resolved copy, that copy packed (thrice as broad, a byte
+    each), part ids, part ids with distance."""
 
     colour: int
     resolved: int
+    resolved_texture: int
+    packed: int
     parts: int
     labels: int
 
@@ -38,7 +41,7 @@ class ShadowMaps:
 
 @dataclass(frozen=True)
 class Kit:
-    """The programs for one number of figures."""
+    """The programs for one number of figures, and a vertex array without vertices."""
 
     skin: Program
     room: Program
@@ -46,6 +49,8 @@ class Kit:
     person: Program
     shadow: Program
     label: Program
+    pack: Program
+    nothing: int
 
 
 _kits: dict[tuple[int, int], Kit] = {}
@@ -55,6 +60,8 @@ _shadow_maps: dict[tuple[int, int], ShadowMaps] = {}
 
 def kit(context: GlContext, figures: int) -> Kit:
     """The programs, compiled once for the process's context and each number of figures."""
+    from OpenGL import GL
+
     key = (id(context), figures)
     if key not in _kits:
         text = {name: shaders.source(getattr(shaders, name), figures) for name in vars(shaders) if name.isupper()
@@ -70,6 +77,8 @@ def kit(context: GlContext, figures: int) -> Kit:
             person=program("PERSON_VERTEX", "PERSON_FRAGMENT"),
             shadow=program("SHADOW_VERTEX", "SHADOW_FRAGMENT"),
             label=program("LABEL_VERTEX", "LABEL_FRAGMENT"),
+            pack=program("PACK_VERTEX", "PACK_FRAGMENT"),
+            nothing=int(GL.glGenVertexArrays(1)),
         )
     return _kits[key]
 
@@ -80,14 +89,44 @@ def targets(context: GlContext, size: tuple[int, int], samples: int) -> Targets:
     if key not in _targets:
         from OpenGL import GL
 
-        colour = _frame(size, (GL.GL_RGBA8,), GL.GL_DEPTH_COMPONENT24, samples)
+        texture = _texture(size)
+        resolved = int(GL.glGenFramebuffers(1))
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, resolved)
+        GL.glFramebufferTexture2D(GL.GL_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_TEXTURE_2D, texture, 0)
+        if samples == 1:
+            _attach_depth(size, GL.GL_DEPTH_COMPONENT24)
         _targets[key] = Targets(
-            colour=colour,
-            resolved=_frame(size, (GL.GL_RGBA8,), None, 1) if samples > 1 else colour,
+            colour=_frame(size, (GL.GL_RGBA8,), GL.GL_DEPTH_COMPONENT24, samples) if samples > 1 else resolved,
+            resolved=resolved,
+            resolved_texture=texture,
+            packed=_frame((3 * size[0], size[1]), (GL.GL_R8,), None, 1),
             parts=_frame(size, (GL.GL_R8,), GL.GL_DEPTH_COMPONENT32F, 1),
             labels=_frame(size, (GL.GL_R8, GL.GL_R32F), GL.GL_DEPTH_COMPONENT32F, 1),
         )
     return _targets[key]
+
+
+def _texture(size: tuple[int, int]) -> int:
+    """A texture for colours, without mipmaps."""
+    from OpenGL import GL
+
+    texture = int(GL.glGenTextures(1))
+    GL.glBindTexture(GL.GL_TEXTURE_2D, texture)
+    GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, *size, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, None)
+    for name in (GL.GL_TEXTURE_MIN_FILTER, GL.GL_TEXTURE_MAG_FILTER):
+        GL.glTexParameteri(GL.GL_TEXTURE_2D, name, GL.GL_NEAREST)
+    GL.glBindTexture(GL.GL_TEXTURE_2D, 0)
+    return texture
+
+
+def _attach_depth(size: tuple[int, int], kind: int) -> None:
+    """Give the bound frame buffer depths."""
+    from OpenGL import GL
+
+    buffer = int(GL.glGenRenderbuffers(1))
+    GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, buffer)
+    GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, kind, *size)
+    GL.glFramebufferRenderbuffer(GL.GL_FRAMEBUFFER, GL.GL_DEPTH_ATTACHMENT, GL.GL_RENDERBUFFER, buffer)
 
 
 def _frame(size: tuple[int, int], colours: Sequence[int], depth: int | None, samples: int) -> int:

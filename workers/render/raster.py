@@ -5,8 +5,8 @@ our own, because its renderer draws the shadow map anew for each view, reads bac
 what nobody asked for, and shades each pixel physically, which a processor pays
 for dearly (`tools/bench_render.py` measures both).
 
-A graphics card is fed many moments at once: all views of a batch lie side by
-side in one frame buffer (a row for each moment) and come back in one copy. A
+A graphics card is fed many moments at once: all pictures of a batch lie one below
+the other in one frame buffer, view by view, and each view comes back in one copy. A
 processor is fed one moment, whose pixels stay in its cache, and where a camera
 stands still it draws only the rectangle that people and their shadows reach.
 Both give the same pictures, but for the rounding of edges.
@@ -43,6 +43,10 @@ _NOTHING = (0.8, 0.8, 0.8, 1.0)
 """Colour of what is neither person nor room."""
 
 _UNLABELLED = (0.0, 0.0, 0.0, 0.0)
+
+
+Window = tuple[int, int, int, int]
+"""x, y, width, height in pixels, y from the top."""
 
 
 class Deletable(Protocol):
@@ -104,7 +108,7 @@ class Raster:
         self._keeps_backdrops = self._moments == 1
         figures = 1 + len(passers_by)
         self._kit = kit(self._context, figures)
-        self._targets = targets(self._context, (image_size[0] * views, image_size[1] * self._moments), samples)
+        self._targets = targets(self._context, (image_size[0], image_size[1] * views * self._moments), samples)
         self._resolves = samples > 1
         self._shadow_maps = shadow_maps(self._context, figures)
         self._shots = Block(shaders.shot_record(figures), 0)
@@ -165,7 +169,7 @@ class Raster:
         for first in range(0, len(bones), self._moments):
             some = slice(first, first + self._moments)
             plan = walk.part(some)
-            _set_state()
+            _set_state(self._targets.colour)
             for level in np.unique([*levels[some].ravel(), len(self._people) - 1]):
                 self._people[level].pose(bones[some])
             for person, theirs in zip(self._passers_by, passers_by, strict=True):
@@ -209,9 +213,8 @@ class Raster:
         for program in (self._kit.near_room, self._kit.room):
             program.use()
             program.integer("surface", 0)
-        width, height = self._size
         if not self._keeps_backdrops:
-            self._clear(self._targets.colour, (0, 0, width * self._views, height * self._moments), _NOTHING)
+            self._clear(self._targets.colour, self._everything, _NOTHING)
         for moment in range(len(plan.shadow)):
             self._draw_shadows(plan, moment)
             for view in range(self._views):
@@ -220,14 +223,23 @@ class Raster:
                 else:
                     self._draw_tile(plan, moment, view)
         if not self._keeps_backdrops:
-            rows = self._read_colours((0, 0, width * self._views, height * len(plan.shadow)))
-            tiles = rows.reshape(len(plan.shadow), height, self._views, width, 4)
-            out[:] = tiles[..., :3].transpose(2, 0, 1, 3, 4)
+            self._resolve(self._everything)
+            self._pack()
+            self._read_tiles(self._targets.packed, 0, out)
+
+    @property
+    def _everything(self) -> Window:
+        return 0, 0, self._size[0], self._size[1] * self._views * self._moments
+
+    def _tile(self, moment: int, view: int, part: Window | None = None) -> Window:
+        """Where a picture, or a window of it, lies in the frame buffer."""
+        width, height = self._size
+        x, y, w, h = part or (0, 0, width, height)
+        return x, (view * self._moments + moment) * height + y, w, h
 
     def _picture(self, plan: Plan, view: int) -> NDArray[np.uint8]:
         """One view's colours `[H, W, 3]` at the only moment: the empty room as kept while the camera stands."""
-        width, height = self._size
-        whole = (view * width, 0, width, height)
+        whole = self._tile(0, view)
         pose, kept = self._backdrops.get(view, (None, None))
         if pose is None or not np.array_equal(pose, plan.poses[0, view]):
             self._backdrops[view] = (plan.poses[0, view].copy(), None)
@@ -242,7 +254,7 @@ class Raster:
         picture = kept.copy()
         x, y, w, h = plan.near[0, view].tolist()
         if w > 0 and h > 0:
-            window = (view * width + x, y, w, h)
+            window = self._tile(0, view, (x, y, w, h))
             self._clear(self._targets.colour, window, _NOTHING)
             self._draw_tile(plan, 0, view, backdrop=False)
             picture[y : y + h, x : x + w] = self._read_colours(window)[..., :3]
@@ -268,16 +280,14 @@ class Raster:
         """Draw one view at one moment at its place in the frame buffer: what is near the figures, and the rest."""
         from OpenGL import GL
 
-        width, height = self._size
-        left, top = view * width, moment * height
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.colour)
         GL.glFrontFace(GL.GL_CW)
         GL.glEnable(GL.GL_SCISSOR_TEST)
-        GL.glViewport(left, top, width, height)
+        GL.glViewport(*self._tile(moment, view))
         self._shots.choose(moment * self._views + view)
         x, y, w, h = plan.near[moment, view].tolist()
         if figures and w > 0 and h > 0:
-            GL.glScissor(left + x, top + y, w, h)
+            GL.glScissor(*self._tile(moment, view, (x, y, w, h)))
             self._kit.person.use()
             self._people[plan.levels[moment, view]].draw(moment)  # what is near first: behind it nothing is shaded
             for person in self._passers_by:
@@ -286,7 +296,7 @@ class Raster:
             for panel in self._panels:
                 panel.draw()
         if backdrop:
-            GL.glScissor(left, top, width, height)
+            GL.glScissor(*self._tile(moment, view))
             self._kit.room.use()
             for panel in self._panels:
                 panel.draw()
@@ -298,37 +308,36 @@ class Raster:
         if ids is not None and self._keeps_backdrops:
             ids[:] = 0
         if not self._keeps_backdrops:
-            self._clear(frame, (0, 0, width * self._views, height * self._moments), _UNLABELLED)
+            self._clear(frame, self._everything, _UNLABELLED)
         for moment, view in np.ndindex(*plan.levels.shape):
             x, y, w, h = (0, 0, width, height) if distance_m is not None else plan.walker[moment, view].tolist()
             if w <= 0 or h <= 0:
                 continue
-            window = (view * width + x, moment * height + y, w, h)
+            window = self._tile(moment, view, (x, y, w, h))
             if self._keeps_backdrops:
                 self._clear(frame, window, _UNLABELLED)
             self._label_tile(plan, moment, view, frame, window)
             if self._keeps_backdrops and ids is not None:
-                ids[view, moment, y : y + h, x : x + w] = _read(frame, 0, window, np.uint8)
+                part = np.empty((h, w), np.uint8)
+                _read(frame, 0, window, part)
+                ids[view, moment, y : y + h, x : x + w] = part
             if self._keeps_backdrops and distance_m is not None:
-                distance_m[view, moment] = _read(frame, 1, window, np.float32)
+                _read(frame, 1, window, distance_m[view, moment])
         if self._keeps_backdrops:
             return
-        area = (0, 0, width * self._views, height * len(plan.levels))
         for number, out in enumerate((ids, distance_m)):
             if out is not None:
-                tiles = _read(frame, number, area, out.dtype).reshape(-1, height, self._views, width)
-                out[:] = tiles.transpose(2, 0, 1, 3)
+                self._read_tiles(frame, number, out)
 
-    def _label_tile(self, plan: Plan, moment: int, view: int, frame: int, window: tuple[int, int, int, int]) -> None:
+    def _label_tile(self, plan: Plan, moment: int, view: int, frame: int, window: Window) -> None:
         """Draw one view's labels at one moment at its place in the frame buffer, within `window`."""
         from OpenGL import GL
 
-        width, height = self._size
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
         GL.glFrontFace(GL.GL_CW)
         GL.glEnable(GL.GL_SCISSOR_TEST)
         GL.glScissor(*window)
-        GL.glViewport(view * width, moment * height, width, height)
+        GL.glViewport(*self._tile(moment, view))
         self._shots.choose(moment * self._views + view)
         program = self._kit.label
         program.use()
@@ -343,7 +352,7 @@ class Raster:
             else:
                 panel.draw(textured=False)
 
-    def _clear(self, frame: int, window: tuple[int, int, int, int], colour: tuple[float, float, float, float]) -> None:
+    def _clear(self, frame: int, window: Window, colour: tuple[float, float, float, float]) -> None:
         from OpenGL import GL
 
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
@@ -352,38 +361,71 @@ class Raster:
         GL.glClearColor(*colour)
         GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
 
-    def _read_colours(self, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-        """Resolve and read a window of the frame buffer: `[h, w, 4]`."""
+    def _resolve(self, window: Window) -> None:
+        """Take the mean of each pixel's samples."""
         from OpenGL import GL
 
-        x, y, w, h = window
         if self._resolves:
+            x, y, w, h = window
             GL.glDisable(GL.GL_SCISSOR_TEST)
             GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self._targets.colour)
             GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self._targets.resolved)
             GL.glBlitFramebuffer(x, y, x + w, y + h, x, y, x + w, y + h, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+
+    def _read_colours(self, window: Window) -> NDArray[np.uint8]:
+        """Resolve and read a window of the frame buffer: `[h, w, 4]`."""
+        from OpenGL import GL
+
+        self._resolve(window)
+        x, y, w, h = window
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.resolved)
         pixels = np.empty((h, w, 4), np.uint8)
         GL.glReadPixels(x, y, w, h, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
         return pixels
 
+    def _pack(self) -> None:
+        """Put the resolved pixels' red, green and blue one after the other: leaving out the fourth costs a processor
+        1.3 ms a picture."""
+        from OpenGL import GL
 
-def _read(frame: int, number: int, window: tuple[int, int, int, int], kind: np.dtype | type) -> NDArray:  # type: ignore[type-arg]
-    """One number of each pixel `[h, w]` of a frame buffer's attachment."""
+        _, _, width, height = self._everything
+        GL.glDisable(GL.GL_SCISSOR_TEST)
+        GL.glDisable(GL.GL_DEPTH_TEST)
+        GL.glFrontFace(GL.GL_CCW)
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.packed)
+        GL.glViewport(0, 0, 3 * width, height)
+        GL.glActiveTexture(GL.GL_TEXTURE0)
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self._targets.resolved_texture)
+        self._kit.pack.use()
+        self._kit.pack.integer("picture", 0)
+        GL.glBindVertexArray(self._kit.nothing)
+        GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
+        GL.glEnable(GL.GL_DEPTH_TEST)
+
+    def _read_tiles(self, frame: int, number: int, out: NDArray[np.uint8] | NDArray[np.float32]) -> None:
+        """Read a batch's pictures `[C, M, H, W]` or `[C, M, H, W, 3]` from a frame buffer's attachment."""
+        height = self._size[1]
+        for view, pictures in enumerate(out):
+            rows = pictures.reshape(len(pictures) * height, -1)
+            _read(frame, number, (0, view * self._moments * height, rows.shape[1], len(rows)), out=rows)
+
+
+def _read(frame: int, number: int, window: Window, out: NDArray[np.uint8] | NDArray[np.float32]) -> None:
+    """Read one number of each pixel in a frame buffer's attachment into `out` `[h, w]`, which is in one piece."""
     from OpenGL import GL
 
-    x, y, w, h = window
+    if not out.flags.c_contiguous:
+        raise ValueError("GL writes rows one after the other; give it an array in one piece")
     GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
     GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0 + number)
-    pixels = np.empty((h, w), kind)
-    GL.glReadPixels(x, y, w, h, GL.GL_RED, GL.GL_UNSIGNED_BYTE if pixels.dtype == np.uint8 else GL.GL_FLOAT, pixels)
-    return pixels
+    GL.glReadPixels(*window, GL.GL_RED, GL.GL_UNSIGNED_BYTE if out.dtype == np.uint8 else GL.GL_FLOAT, out)
 
 
-def _set_state() -> None:
+def _set_state(frame: int) -> None:
     """Set what every pass relies on, whatever pyrender's own renderer left behind."""
     from OpenGL import GL
 
+    GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)  # the context has none of its own, and without one nothing is posed
     GL.glEnable(GL.GL_DEPTH_TEST)
     GL.glDepthFunc(GL.GL_LESS)
     GL.glDepthMask(True)

@@ -269,3 +269,16 @@ void main() {
 }
 """
 """Part ids of the walker, 0 for everything else; `1 / gl_FragCoord.w` is the distance along the optical axis."""
+
+PACK_VERTEX = """#version 330 core
+void main() { gl_Position = vec4(gl_VertexID == 1 ? 3.0 : -1.0, gl_VertexID == 2 ? 3.0 : -1.0, 0.0, 1.0); }
+"""
+PACK_FRAGMENT = """#version 330 core
+uniform sampler2D picture;
+out vec4 pixel;
+void main() {
+    ivec2 at = ivec2(gl_FragCoord.xy);
+    pixel = vec4(texelFetch(picture, ivec2(at.x / 3, at.y), 0)[at.x % 3]);
+}
+"""
+"""One triangle over everything: each pixel's three colours side by side."""

@@ -1,0 +1,175 @@
+"""The raster alone: batches against single moments, skinning against numpy, and what stands before the walker."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+
+import numpy as np
+import pytest
+
+from farm.config import Campaign, Pictures
+from farm.gait.labels import gait_labels
+from farm.records import GaitParameters
+from farm.sampling.anatomy import anatomy
+from scenes.body import Skin
+from scenes.outline import BOX_DIRECTIONS, Outline
+from scenes.room import Panel, room_panels
+from tests.norm_walk import norm_walk
+from workers.render import raster as raster_module
+from workers.render.context import gl_context
+from workers.render.film import Stage, bounding_boxes, set_stage
+from workers.render.objects import kit, targets
+from workers.render.probe import drawn_by
+from workers.render.raster import Pictures as Drawn
+from workers.render.raster import Raster
+from workers.render.skinned import SkinnedMesh
+
+MOMENTS = 5
+WALKER = GaitParameters(sample_id=5, stature_m=1.8, mass_kg=80.0)
+
+
+@cache
+def stage() -> Stage:
+    body, walk = anatomy(WALKER), norm_walk(WALKER, duration_s=MOMENTS - 0.5)
+    campaign = Campaign(name="test", samples=8, pictures=Pictures(image_size=(128, 128), frame_rate_hz=1.0))
+    return set_stage(campaign, WALKER, body, walk, gait_labels(walk, body, frame_rate_hz=1.0))
+
+
+def draw(*more: Panel, moments: int | None = None, passers_by: int = 0, away: float = 0.0, **wanted: bool) -> Drawn:
+    """The stage's pictures, with `more` panels, and doubles of the walker `away` metres to the side."""
+    here = stage()
+    views = here.cameras
+    double = here.bones.copy()
+    double[:, :, 2, 3] += away
+    with Raster(
+        [*room_panels(here.scene.room, here.box), *more], here.meshes, here.scene.light, image_size=(128, 128),
+        views=len(views), passers_by=[here.meshes[-1]] * passers_by, moments=moments,
+    ) as raster:  # fmt: skip
+        return raster.draw(
+            here.bones, here.levels, np.stack([view.world_from_camera for view in views], axis=1),
+            np.stack([view.intrinsics for view in views]), passers_by=[double] * passers_by, **wanted,
+        )  # fmt: skip
+
+
+def board(before: int, moment: int, share: float, breadth_m: float) -> Panel:
+    """A square board that faces one camera, at a share of the way from it to the walker at one moment."""
+    here = stage()
+    pose = here.cameras[before].world_from_camera[moment]
+    middle = (1 - share) * pose[:3, 3] + share * here.bones[moment, 0, :3, 3]
+    x, y = pose[:3, 0] * breadth_m / 2, pose[:3, 1] * breadth_m / 2
+    corners = np.stack([middle - x + y, middle + x + y, middle + x - y, middle - x - y])
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    return Panel("board", corners, np.tile(-pose[:3, 2], (4, 1)), faces, np.full((4, 3), 0.4), np.zeros((4, 2)), 0.0,
+                 np.full((4, 4, 3), 255, np.uint8))  # fmt: skip
+
+
+def test_the_card_skins_as_numpy_does() -> None:
+    from OpenGL import GL
+
+    gl_context().make_current()
+    GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, targets(gl_context(), (128, 128), 1).colour)
+    for mesh in stage().meshes:
+        skinned = SkinnedMesh(mesh, kit(gl_context(), 1).skin, MOMENTS)
+        skinned.pose(stage().bones[:MOMENTS])
+        for moment in range(MOMENTS):
+            vertices, normals = Skin(mesh).pose(stage().bones[moment])
+            posed = skinned.posed(moment)
+            assert posed[:, :3] == pytest.approx(vertices, abs=5e-5)
+            assert posed[:, 3:] == pytest.approx(normals, abs=2e-3)
+        skinned.delete()
+
+
+@pytest.mark.parametrize("moments", [2, 4])
+def test_a_batch_shows_what_single_moments_show(moments: int) -> None:
+    """Edges may round otherwise elsewhere in the frame buffer; nothing else differs. 5 moments end in a part batch."""
+    one, many = draw(moments=1, depth=True), draw(moments=moments, depth=True)
+    assert one.rgb is not None
+    assert many.rgb is not None
+    differs = (one.rgb != many.rgb).any(axis=-1)
+    assert differs.mean() < 2e-3
+    assert np.mean(one.mask != many.mask) < 1e-4
+    assert np.mean(np.abs(one.depth_m - many.depth_m) > 0.01) < 1e-4
+    assert len(np.unique(one.rgb[:, :, ::7, ::7])) > 50
+
+
+@pytest.mark.parametrize("moments", [1, 4])
+def test_masks_are_the_same_with_and_without_distances(moments: int) -> None:
+    assert np.array_equal(draw(moments=moments, depth=True).mask, draw(moments=moments, rgb=False).mask)
+
+
+@pytest.mark.parametrize("moments", [1, 4])
+def test_what_stands_before_the_walker_hides_the_walker(moments: int) -> None:
+    """A board at half way is in picture and distances and cuts the mask; behind the walker it hides nothing."""
+    view, moment = 2, 2
+    free, hidden = draw(moments=moments, depth=True), draw(board(view, moment, 0.5, 0.4), moments=moments, depth=True)
+    behind = draw(board(view, moment, 1.15, 1.2), moments=moments)
+    assert free.mask is not None
+    assert hidden.mask is not None
+    assert behind.mask is not None
+    before = (free.mask > 0) & (hidden.mask == 0)
+    assert before[view, moment].sum() > 0.3 * (free.mask[view, moment] > 0).sum()
+    assert not ((free.mask == 0) & (hidden.mask > 0)).any()
+    assert np.all(hidden.depth_m[before] < free.depth_m[before] - 0.3)
+    assert np.array_equal(behind.mask, free.mask)
+    assert not np.array_equal(behind.rgb[view, moment], free.rgb[view, moment])
+
+
+@pytest.mark.parametrize("moments", [1, 4])
+def test_passers_by_are_drawn_cast_shadows_and_hide_but_are_not_labelled(moments: int) -> None:
+    alone = draw(moments=moments)
+    beside = draw(moments=moments, passers_by=1, away=1.2)
+    assert alone.rgb is not None
+    assert alone.mask is not None
+    assert beside.mask is not None
+    assert not ((alone.mask == 0) & (beside.mask > 0)).any()
+    assert (alone.mask > 0).sum() > (beside.mask > 0).sum() > 0.4 * (alone.mask > 0).sum()  # the side view's is hidden
+    changed = (np.abs(alone.rgb.astype(int) - beside.rgb.astype(int)).max(axis=-1) > 12).sum(axis=(2, 3))
+    assert np.all(changed > 0.6 * (alone.mask > 0).sum(axis=(2, 3)))
+
+
+def test_a_walker_without_passers_by_looks_the_same_as_with_one_far_away() -> None:
+    alone, far = draw(moments=1), draw(moments=1, passers_by=1, away=-500.0)
+    assert np.array_equal(alone.mask, far.mask)
+    assert np.mean((alone.rgb != far.rgb).any(axis=-1)) < 1e-3
+
+
+def test_kept_backdrops_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = draw(moments=1)
+    monkeypatch.setattr(raster_module.Raster, "_picture", _whole_picture)
+    assert np.array_equal(kept.rgb, draw(moments=1).rgb)
+
+
+def _whole_picture(self: Raster, plan: raster_module.Plan, view: int) -> np.ndarray:
+    self._clear(self._targets.colour, self._tile(0, view), raster_module._NOTHING)
+    self._draw_tile(plan, 0, view)
+    return self._read_colours(self._tile(0, view))[..., :3]
+
+
+def test_boxes_from_the_outline_are_those_of_all_vertices() -> None:
+    here = stage()
+    mesh = here.meshes[0]
+    every = np.stack([Skin(mesh).pose(bones)[0] for bones in here.bones])
+    few = Outline(mesh, BOX_DIRECTIONS).points(here.bones)
+    assert few.shape[1] < 0.5 * every.shape[1]
+    for camera in here.cameras:
+        difference = np.abs(bounding_boxes(camera, few) - bounding_boxes(camera, every))
+        assert difference.max() < 0.3
+
+
+def test_a_box_of_who_is_not_in_the_picture_is_nan() -> None:
+    here = stage()
+    outline = Outline(here.meshes[0]).points(here.bones)
+    camera = here.cameras[0]
+    away = dataclasses.replace(camera, world_from_camera=camera.world_from_camera @ np.diag([-1.0, 1.0, -1.0, 1.0]))
+    assert np.isnan(bounding_boxes(away, outline)).all()
+    assert np.isfinite(bounding_boxes(camera, outline)).all()
+
+
+def test_pyrenders_own_renderer_may_draw_in_between() -> None:
+    """It leaves other settings and no frame buffer behind; `gaitfarm doctor` draws with it."""
+    before = draw(moments=1)
+    drawn_by()
+    after = draw(moments=1)
+    assert np.array_equal(before.rgb, after.rgb)
+    assert np.array_equal(before.mask, after.mask)
