@@ -17,7 +17,7 @@ from scenes.body import PARTS
 from scenes.cameras import unproject
 from scenes.occlusion import OCCLUDED, OUTSIDE, OWN_FLESH, VISIBLE
 from tests.norm_walk import norm_walk
-from workers.render.film import film
+from workers.render.film import FAR_CELL_M, film, finenesses
 
 SIZE = (160, 160)
 FRAME_RATE_HZ = 6.0
@@ -205,3 +205,10 @@ def test_film_survives_video() -> None:
         assert view.rgb is not None
         data = encode(view.rgb, frame_rate_hz=FRAME_RATE_HZ, crf=18)
         assert psnr_db(view.rgb, decode(data)) >= 36.0
+
+
+def test_each_picture_shows_the_coarsest_mesh_whose_cells_are_small_enough() -> None:
+    cells, levels = finenesses(np.array([[60.0, 300.0], [90.0, 100.0]]))
+    assert cells == pytest.approx((0.010, np.sqrt(0.010 * FAR_CELL_M), FAR_CELL_M))
+    assert levels.tolist() == [[2, 0], [1, 1]]
+    assert finenesses(np.array([[30.0]])) == ((FAR_CELL_M,), np.array([[0]]))

@@ -30,6 +30,9 @@ FINEST_CELL_M = 0.010
 PIXELS_PER_CELL = 3.0
 """Triangles smaller than this add nothing that one sees, and llvmpipe's time goes into setting up triangles."""
 
+WORTHWHILE = 1.2
+"""A mesh that is finer by less is not made."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -134,13 +137,25 @@ def set_stage(
     )  # fmt: skip
     places = np.concatenate([outline.reshape(-1, 3), *(camera.world_from_camera[:, :3, 3] for camera in cameras)])
     scale = np.stack([camera.intrinsics[1, 1] / camera.project(pelvis)[1] for camera in cameras], axis=1)  # pixels/m
-    cell = max(FINEST_CELL_M, PIXELS_PER_CELL / float(scale.max()))
-    meshes: tuple[BodyMesh, ...] = (far,)
-    levels = np.zeros(scale.shape, dtype=np.int64)
-    if cell < FAR_CELL_M:
-        meshes = (body_mesh(figure, scene.clothes, cell_m=cell), far)
-        levels = (scale * FAR_CELL_M < PIXELS_PER_CELL).astype(np.int64)
+    cells, levels = finenesses(scale)
+    meshes = (*(body_mesh(figure, scene.clothes, cell_m=cell) for cell in cells[:-1]), far)
     return Stage(scene, figure, meshes, levels, room_box(scene.room, places=places), cameras, bones)
+
+
+def finenesses(scale: Array) -> tuple[tuple[float, ...], NDArray[np.int64]]:
+    """Cells (m) of the meshes that a walk is shown by, finest first, and which of them each picture shows.
+
+    Args:
+        scale: `[F, C]` pixels per metre at the walker.
+
+    Returns:
+        Cells, the last `FAR_CELL_M`; and `[F, C]` numbers, the coarsest with no more than `PIXELS_PER_CELL`.
+    """
+    finest = max(FINEST_CELL_M, PIXELS_PER_CELL / float(scale.max()))
+    finer = [cell for cell in (finest, float(np.sqrt(finest * FAR_CELL_M))) if cell * WORTHWHILE < FAR_CELL_M]
+    cells = (*finer, FAR_CELL_M)
+    enough = scale[..., None] * np.array(cells) <= PIXELS_PER_CELL
+    return cells, np.maximum(enough.sum(axis=-1) - 1, 0)
 
 
 def make_raster(campaign: Campaign, stage: Stage) -> Raster:

@@ -107,6 +107,17 @@ float lamp_reaches(float spread) {
     }
     return light;
 }
+float lamp_reaches_sharply() {
+    float light = 1.0;
+    for (int figure = 0; figure < FIGURES; ++figure) {
+        vec3 at = shadow_place[figure];
+        vec4 bounds = shadow_bounds[figure];
+        bool inside = all(greaterThan(at.xy, bounds.xy)) && all(lessThan(at.xy, bounds.zw));
+        float share = texture(shadow_map, vec4(at.xy, float(figure), min(at.z, 1.0)));
+        light *= inside ? share : 1.0;
+    }
+    return light;
+}
 """
 """A loop that runs once or never is llvmpipe's only real branch: it works off both sides of an `if`."""
 
@@ -196,42 +207,38 @@ layout(location = 0) in vec3 position;
 layout(location = 1) in vec3 normal;
 layout(location = 2) in vec2 coordinate;
 layout(location = 3) in vec4 colour;
-out vec3 world;
-out vec3 facing;
-out vec3 tint;
+centroid out vec3 from_around;
+centroid out vec3 from_lamp;
 out vec3 shadow_place[FIGURES];
-out float shine;
+const float wrap = 0.25;
 void main() {
     gl_Position = clip_from_world * vec4(position, 1.0);
-    world = position;
-    facing = normal;
-    tint = colour.rgb * colour.rgb;
-    shine = coordinate.x;
+    vec3 tint = colour.rgb * colour.rgb;
+    float shine = coordinate.x;
+    vec3 v = normalize(eye.xyz - position);
+    float grazing = 1.0 - max(dot(normal, v), 0.0);
+    float lamp = max((dot(normal, to_lamp.xyz) + wrap) / (1.0 + wrap), 0.0);
+    float spot = pow(max(dot(normal, normalize(v + to_lamp.xyz)), 0.0), 32.0);
+    from_around = tint * mix(ground.rgb, sky.rgb, 0.5 + 0.5 * normal.y) + shine * 0.22 * grazing * grazing * sky.rgb;
+    from_lamp = (tint + shine * 0.18 * spot) * lamp * key.rgb;
     for (int figure = 0; figure < FIGURES; ++figure)
         shadow_place[figure] = (shadow_from_world[figure] * vec4(position + 0.012 * normal, 1.0)).xyz;
 }
 """
 )
+"""Light is worked out at the corners: triangles of a person are about as large as pixels, and then each of them makes
+a processor shade 16 pixels. `centroid`: else the light of pixels of which a triangle holds but a corner is worked out
+at their middle, beyond the triangle."""
 
 PERSON_FRAGMENT = (
     _BLOCKS
     + _SHADOW
     + """
-in vec3 world;
-in vec3 facing;
-in vec3 tint;
-in float shine;
+centroid in vec3 from_around;
+centroid in vec3 from_lamp;
 out vec4 pixel;
-const float wrap = 0.25;
 void main() {
-    vec3 n = normalize(facing);
-    float lamp = max((dot(n, to_lamp.xyz) + wrap) / (1.0 + wrap), 0.0) * lamp_reaches(0.0015);
-    vec3 result = tint * (mix(ground.rgb, sky.rgb, 0.5 + 0.5 * n.y) + key.rgb * lamp);
-    vec3 v = normalize(eye.xyz - world);
-    float grazing = 1.0 - max(dot(n, v), 0.0);
-    grazing *= grazing;
-    float spot = pow(max(dot(n, normalize(v + to_lamp.xyz)), 0.0), 32.0);
-    result += shine * (0.22 * grazing * grazing * sky.rgb + 0.18 * spot * lamp * key.rgb);
+    vec3 result = from_around + from_lamp * lamp_reaches_sharply();
     pixel = vec4(sqrt(clamp(result, 0.0, 1.0)), 1.0);
 }
 """
