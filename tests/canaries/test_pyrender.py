@@ -56,3 +56,14 @@ def test_the_fork_is_what_is_installed() -> None:
     assert metadata.version("scikit-robot-pyrender")
     with pytest.raises(metadata.PackageNotFoundError):
         metadata.version("pyrender")
+
+
+def test_pictures_need_none_of_x11s_libraries() -> None:
+    """pyrender's viewer is a pyglet window, which asks for X11's libraries where pyglet is not told otherwise."""
+    code = (
+        "import sys; from workers.render.context import gl_context; gl_context(); "
+        "print(*(name for name in sys.modules if name.startswith('pyglet.libs.x11')))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []

@@ -226,9 +226,12 @@ def _import_pyrender() -> Any:
         # EGL's import froze a copy of the flags, and that copy is what OpenGL.GL reads
         OpenGL.ERROR_CHECKING = _configflags.ERROR_CHECKING = False
         OpenGL.ERROR_LOGGING = _configflags.ERROR_LOGGING = False
+        import pyglet
+
+        pyglet.options["headless"] = True  # pyrender's viewer, which we never open, else asks for X11's libraries
         import pyrender
     except ImportError as error:
-        if error.name in ("OpenGL", "pyrender", "trimesh"):
+        if error.name in ("OpenGL", "pyglet", "pyrender", "trimesh"):
             raise MissingDependencyError(
                 f"rendering needs the Python package {error.name}: pip install 'gaitfarm[farm]'"
             ) from None
