@@ -13,10 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from farm.campaign_file import parse, read_text
 from farm.errors import CampaignError
+from farm.ranges import closed_range as _range
 from farm.records import BodyModel, Side
 from farm.sampling.conditions import CONDITIONS
 from farm.scene_config import LightVariation, PeopleVariation, PlaceVariation, SceneVariation
@@ -27,19 +28,6 @@ SAMPLE_RATE_HZ = 100.0
 Engine = Literal["opensim", "twin"]
 """What integrates a walk: OpenSim, or its compiled twin, which states the same equations and is some hundred times as
 fast."""
-
-
-def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
-    low, high = pair
-    if low > high:
-        raise ValueError(f"the range is reversed: [{low}, {high}]; write the smaller number first, [{high}, {low}]")
-    return pair
-
-
-def _range(low: float, high: float) -> Any:
-    """A closed [from, to] range, both ends within [low, high]."""
-    bound = Annotated[float, Field(ge=low, le=high)]
-    return Annotated[tuple[bound, bound], AfterValidator(_ascending)]
 
 
 class Frozen(BaseModel):

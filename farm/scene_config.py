@@ -5,7 +5,13 @@ Every field narrows what is drawn for a sample; what was drawn is stored with it
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from farm.ranges import closed_range
+
+PlaceKind = Literal["corridor"]
 
 
 class _Section(BaseModel):
@@ -21,9 +27,33 @@ class PeopleVariation(_Section):
 class PlaceVariation(_Section):
     """Where they walk."""
 
+    kinds: tuple[PlaceKind, ...] = Field(
+        ("corridor",), min_length=1, description="places to draw from, each as often as it is named"
+    )
+
 
 class LightVariation(_Section):
-    """How it is lit and exposed."""
+    """How it is lit, and how the cameras are set to that light."""
+
+    lamp_elevation_deg: closed_range(25.0, 85.0) = Field(  # type: ignore[valid-type]
+        (48.0, 78.0), description="how high the lamp that casts the shadows stands"
+    )
+    lamp_breadth_deg: closed_range(0.5, 30.0) = Field(  # type: ignore[valid-type]
+        (0.5, 14.0), description="how broad that lamp looks: 0.5 is the sun's hard shadow, 30 a wide ceiling's soft one"
+    )
+    fill: closed_range(0.0, 0.6) = Field(  # type: ignore[valid-type]
+        (0.0, 0.35), description="strength of a second, low lamp without shadows, such as a window"
+    )
+    warmth: closed_range(-1.0, 1.0) = Field(  # type: ignore[valid-type]
+        (-0.6, 1.0), description="colour of the lamps: -1 bluish, 1 yellowish"
+    )
+    exposure_ev: closed_range(-3.0, 3.0) = Field(  # type: ignore[valid-type]
+        (-0.6, 0.6), description="stops by which pictures are brighter (positive) or darker than well exposed"
+    )
+    white_balance_k: closed_range(2500.0, 15000.0) = Field(  # type: ignore[valid-type]
+        (5000.0, 8500.0),
+        description="colour temperature that the camera takes for white; 6500 leaves colours as they are",
+    )
 
 
 class SceneVariation(_Section):

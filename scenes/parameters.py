@@ -18,7 +18,7 @@ from farm.records import Sex
 from farm.scene_config import SceneVariation
 from farm.seeds import Stream
 from scenes.light import Light, light_rand
-from scenes.place import Room, room_rand
+from scenes.place import Place, place_rand
 from scenes.viewpoint import CameraDraw, camera_rand
 from scenes.wardrobe import Clothes, clothes_rand
 
@@ -28,13 +28,13 @@ class SceneParameters:
     """Everything that was drawn for one sample's pictures."""
 
     clothes: Clothes
-    room: Room
+    place: Place
     light: Light
     cameras: tuple[CameraDraw, ...]
 
     def record(self) -> dict[str, Any]:
         """As plain values, for the dataset's index."""
-        drawn = {"clothes": asdict(self.clothes), "room": asdict(self.room), "light": asdict(self.light)}
+        drawn = {"clothes": asdict(self.clothes), "place": asdict(self.place), "light": asdict(self.light)}
         cameras = {
             camera.view.name: {key: value for key, value in vars(camera).items() if key != "view"}
             for camera in self.cameras
@@ -62,7 +62,7 @@ def scene_parameters_rand(
     cameras = rng_of(Stream.CAMERAS)
     return SceneParameters(
         clothes=clothes_rand(rng_of(Stream.SCENE), variation.people, sex, age_years),
-        room=room_rand(rng_of(Stream.PLACE), variation.place),
+        place=place_rand(rng_of(Stream.PLACE), variation.place),
         light=light_rand(rng_of(Stream.LIGHT), variation.light),
         cameras=tuple(camera_rand(cameras, view) for view in views),
     )

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from farm.scene_config import PlaceVariation
+from farm.scene_config import PlaceKind, PlaceVariation
 from scenes.colours import Rgb, choose, pick
 
 FloorKind = Literal["tiles", "planks", "vinyl", "mat"]
@@ -24,7 +24,7 @@ _FLOOR_COLOURS: dict[FloorKind, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Room:
+class Place:
     """A clinic's corridor or gait laboratory around the walkway.
 
     Attributes:
@@ -34,6 +34,7 @@ class Room:
         panel_pitch_m: Distance between doors and panels along the walls.
     """
 
+    kind: PlaceKind
     floor: FloorKind
     floor_rgb: Rgb
     floor_contrast: float
@@ -53,11 +54,12 @@ class Room:
     texture_seed: int
 
 
-def room_rand(rng: np.random.Generator, variation: PlaceVariation) -> Room:  # noqa: ARG001
-    """Draw one room, within what the campaign lets vary."""
+def place_rand(rng: np.random.Generator, variation: PlaceVariation) -> Place:
+    """Draw one place, within what the campaign lets vary."""
     floor: FloorKind = choose(rng, {"tiles": 0.35, "planks": 0.25, "vinyl": 0.25, "mat": 0.15})
     wall = pick(rng, _WALL_COLOURS)
-    return Room(
+    return Place(
+        kind=variation.kinds[int(rng.integers(len(variation.kinds)))],
         floor=floor,
         floor_rgb=pick(rng, _FLOOR_COLOURS[floor], 0.03),
         floor_contrast=float(rng.uniform(0.5, 1.0)),

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenes.colours import Rgb
-from scenes.place import FloorKind, Room
+from scenes.panel import Panel
+from scenes.place import FloorKind, Place
 from scenes.surface import Array
 
 FLOOR_TEXTURE_SIZE = 512
@@ -29,30 +30,6 @@ _SKIRTING_M = (0.10, 0.014)
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Quads that share one texture.
-
-    Attributes:
-        vertices: `[V, 3]` m, world axes.
-        normals: `[V, 3]`.
-        faces: `[T, 3]` int32, counter-clockwise from inside the room.
-        colours: `[V, 3]` sRGB, multiplied with the texture.
-        uv: `[V, 2]` repeats of the texture.
-        gloss: 0 to 1.
-        texture: `[H, W, 3]` uint8 sRGB, tileable; bright means unchanged.
-    """
-
-    name: str
-    vertices: Array
-    normals: Array
-    faces: NDArray[np.int32]
-    colours: Array
-    uv: Array
-    gloss: float
-    texture: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
 class RoomBox:
     """The room's inner faces, world axes (m): x0..x1 along the walk, z0..z1 across, floor at 0."""
 
@@ -63,14 +40,14 @@ class RoomBox:
     height: float
 
 
-def room_box(room: Room, *, places: Array) -> RoomBox:
+def room_box(room: Place, *, places: Array) -> RoomBox:
     """A room that holds all `places` `[N, 3]` (walkers and cameras, m) with the drawn margin."""
     low, high = places.min(axis=0) - room.margin_m, places.max(axis=0) + room.margin_m
     height = max(room.height_m, float(high[1] - room.margin_m) + 0.4)
     return RoomBox(float(low[0]) - 1.0, float(high[0]), float(low[2]) - 0.4, float(high[2]), height)
 
 
-def room_panels(room: Room, box: RoomBox) -> tuple[Panel, ...]:
+def room_panels(room: Place, box: RoomBox) -> tuple[Panel, ...]:
     """Floor first, then walls, doors, skirting and ceiling."""
     return _floor(room, box), _walls(room, box)
 
@@ -143,7 +120,7 @@ def _corner_light(points: Array, normal: Array, box: RoomBox) -> Array:
     return np.asarray(np.prod(1.0 - _CORNER_SHADE * np.exp(-np.maximum(gaps, 0.0) / _CORNER_REACH_M), axis=-1))
 
 
-def _floor(room: Room, box: RoomBox) -> Panel:
+def _floor(room: Place, box: RoomBox) -> Panel:
     quads = _Quads()
     x, z = np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
     deep, wide = box.z1 - box.z0, box.x1 - box.x0
@@ -171,7 +148,7 @@ def _floor(room: Room, box: RoomBox) -> Panel:
     )
 
 
-def _walls(room: Room, box: RoomBox) -> Panel:
+def _walls(room: Place, box: RoomBox) -> Panel:
     quads = _Quads()
     x, y, z = np.eye(3)
     wide, deep = box.x1 - box.x0, box.z1 - box.z0
@@ -203,7 +180,7 @@ def _walls(room: Room, box: RoomBox) -> Panel:
     return quads.panel("walls", wall_texture(room), WALL_TEXTURE_M, 0.05)
 
 
-def _rail(quads: _Quads, room: Room, corner: Array, along: Array, inward: Array, length: float) -> None:
+def _rail(quads: _Quads, room: Place, corner: Array, along: Array, inward: Array, length: float) -> None:
     """The hand rail that a clinic's corridor has, at the dado's upper edge."""
     y = np.array([0.0, 1.0, 0.0])
     colour = (room.door_rgb[0] * 0.8, room.door_rgb[1] * 0.8, room.door_rgb[2] * 0.8)
@@ -212,7 +189,7 @@ def _rail(quads: _Quads, room: Room, corner: Array, along: Array, inward: Array,
     quads.patch(base + y * 0.11, along * length, -inward * 0.05, colour)
 
 
-def _doors(quads: _Quads, room: Room, corner: Array, along: Array, inward: Array, length: float) -> None:
+def _doors(quads: _Quads, room: Place, corner: Array, along: Array, inward: Array, length: float) -> None:
     """Doors with frames and handles, and notice boards between them."""
     y = np.array([0.0, 1.0, 0.0])
     breadth, tall = _DOOR_M
@@ -264,14 +241,14 @@ def tile_noise(size: int, cells_x: int, cells_y: int, seed: int) -> Array:
     return np.asarray(near * (1 - fy) + far * fy)
 
 
-def wall_texture(room: Room) -> NDArray[np.uint8]:
+def wall_texture(room: Place) -> NDArray[np.uint8]:
     """Plaster: hardly visible unevenness."""
     size = WALL_TEXTURE_SIZE
     grain = 0.6 * tile_noise(size, 6, 6, room.texture_seed) + 0.4 * tile_noise(size, 40, 40, room.texture_seed + 1)
     return _bytes(np.repeat((0.955 + 0.045 * grain)[..., None], 3, axis=-1))
 
 
-def floor_texture(room: Room) -> NDArray[np.uint8]:
+def floor_texture(room: Place) -> NDArray[np.uint8]:
     """One repeat of the floor's pattern: `[512, 512, 3]` uint8."""
     size, seed, contrast = FLOOR_TEXTURE_SIZE, room.texture_seed, room.floor_contrast
     base = np.array(room.floor_rgb)

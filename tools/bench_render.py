@@ -41,7 +41,6 @@ from farm.records import FrameSet, GaitLabels, GaitParameters
 from farm.sampling.anatomy import KEYPOINTS, anatomy
 from scenes.body import PARTS
 from scenes.occlusion import OWN_FLESH, VISIBLE, OcclusionWorld
-from scenes.room import room_panels
 from tests.norm_walk import norm_walk
 from workers.render import raster as raster_module
 from workers.render.context import gl_context
@@ -290,7 +289,7 @@ def pyrender_way(stage: Stage, size: int) -> Callable[[int], None]:
 
     mesh = stage.meshes[0]
     scene = pyrender.Scene(ambient_light=[0.5, 0.5, 0.5])
-    for panel in room_panels(stage.scene.room, stage.box):
+    for panel in stage.setting.panels:
         material = pyrender.MetallicRoughnessMaterial(
             baseColorTexture=pyrender.Texture(source=panel.texture, source_channels="RGB"), metallicFactor=0.0
         )

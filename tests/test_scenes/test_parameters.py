@@ -8,8 +8,9 @@ import json
 import numpy as np
 
 from farm.config import STANDARD_VIEWS
-from farm.scene_config import SceneVariation
+from farm.scene_config import LightVariation, SceneVariation
 from farm.seeds import Stream, generator
+from scenes.light import light_rand
 from scenes.parameters import SceneParameters, scene_parameters_rand
 from scenes.room import floor_texture, room_box, room_panels, tile_noise, wall_texture
 from scenes.wardrobe import MONK_SKIN_TONES
@@ -39,7 +40,7 @@ def test_looks_and_cameras_come_from_streams_of_their_own() -> None:
 
 def test_many_scenes_vary_in_everything_that_matters() -> None:
     scenes = [scene(dataclasses.replace(MAN, sample_id=number)) for number in range(200)]
-    assert len({drawn.room.floor for drawn in scenes}) == 4
+    assert len({drawn.place.floor for drawn in scenes}) == 4
     assert len({drawn.clothes.hair_style for drawn in scenes}) >= 4
     assert {drawn.clothes.trouser_cut for drawn in scenes} == {"long", "short"}
     lightness = np.array([np.mean(drawn.clothes.skin) for drawn in scenes])
@@ -65,7 +66,7 @@ def test_textures_repeat_without_a_seam_and_differ_by_seed() -> None:
     noise = tile_noise(64, 8, 8, 3)
     assert np.abs(noise[:, 0] - noise[:, -1]).max() < 0.3
     assert 0.0 <= noise.min() < noise.max() <= 1.0
-    room = scene(MAN).room
+    room = scene(MAN).place
     for kind in ("tiles", "planks", "vinyl", "mat"):
         textures = [floor_texture(dataclasses.replace(room, floor=kind, texture_seed=seed)) for seed in (1, 1, 2)]
         assert textures[0].shape == (512, 512, 3)
@@ -76,7 +77,7 @@ def test_textures_repeat_without_a_seam_and_differ_by_seed() -> None:
 
 def test_the_room_holds_everybody_and_faces_inwards() -> None:
     places = np.array([[0.0, 0.0, -0.4], [14.0, 1.9, 0.4], [7.0, 1.3, 6.0]])
-    room = scene(MAN).room
+    room = scene(MAN).place
     box = room_box(room, places=places)
     assert box.x0 < 0.0 < 14.0 < box.x1
     assert box.z0 < -0.4 < 6.0 < box.z1
@@ -88,3 +89,25 @@ def test_the_room_holds_everybody_and_faces_inwards() -> None:
         biggest = np.argsort(-np.linalg.norm(normal, axis=1))[: len(normal) // 2]
         inward = ((middle - corner.mean(axis=1)) * normal).sum(axis=1)
         assert np.all(inward[biggest] > 0), "a wall that one sees from outside only"
+
+
+def test_a_camera_set_to_daylight_leaves_colours_and_one_set_lower_turns_them_bluish() -> None:
+    light = scene(MAN).light
+    plain = dataclasses.replace(light, exposure_ev=0.0, white_balance_k=6500.0)
+    assert np.allclose(plain.camera_gain(), 1.0)
+    assert np.allclose(dataclasses.replace(plain, exposure_ev=1.0).camera_gain(), 2.0)
+    red, green, blue = dataclasses.replace(plain, white_balance_k=4000.0).camera_gain()
+    assert red < green < blue
+    red, green, blue = dataclasses.replace(plain, white_balance_k=10000.0).camera_gain()
+    assert red > green > blue
+
+
+def test_the_campaign_narrows_the_light() -> None:
+    narrow = {
+        "lamp_elevation_deg": (60.0, 60.0), "lamp_breadth_deg": (2.0, 2.0), "fill": (0.0, 0.0), "warmth": (0.5, 0.5),
+        "exposure_ev": (0.0, 0.0), "white_balance_k": (6500.0, 6500.0),
+    }  # fmt: skip
+    light = light_rand(np.random.default_rng(3), LightVariation(**narrow))  # type: ignore[arg-type]
+    assert np.isclose(-light.direction[1], np.sin(np.deg2rad(60.0)))
+    assert (light.fill, light.warmth, light.exposure_ev) == (0.0, 0.5, 0.0)
+    assert np.allclose([light.lamp_breadth_deg, light.white_balance_k], [2.0, 6500.0])

@@ -14,7 +14,7 @@ from farm.records import GaitParameters
 from farm.sampling.anatomy import anatomy
 from scenes.body import Skin
 from scenes.outline import BOX_DIRECTIONS, Outline
-from scenes.room import Panel, room_panels
+from scenes.panel import Panel
 from tests.norm_walk import norm_walk
 from workers.render import raster as raster_module
 from workers.render.context import gl_context
@@ -43,7 +43,7 @@ def draw(*more: Panel, moments: int | None = None, passers_by: int = 0, away: fl
     double = here.bones.copy()
     double[:, :, 2, 3] += away
     with Raster(
-        [*room_panels(here.scene.room, here.box), *more], here.meshes, here.scene.light, image_size=(128, 128),
+        [*here.setting.panels, *more], here.meshes, here.scene.light, image_size=(128, 128),
         views=len(views), passers_by=[here.meshes[-1]] * passers_by, moments=moments,
     ) as raster:  # fmt: skip
         return raster.draw(

@@ -18,7 +18,8 @@ from scenes.figure import Figure
 from scenes.occlusion import OcclusionWorld
 from scenes.outline import BOX_DIRECTIONS, Outline
 from scenes.parameters import SceneParameters, scene_parameters_rand
-from scenes.room import RoomBox, room_box, room_panels
+from scenes.room import RoomBox
+from scenes.setting import Setting, make_setting
 from scenes.surface import Array
 from workers.render.plan import NEAR_M
 from workers.render.raster import Raster
@@ -42,15 +43,21 @@ class Stage:
         meshes: The person, finest first.
         levels: `[F, C]` which mesh each view shows in each picture.
         bones: `[F, J, 4, 4]` world from bone.
+        setting: Everything around the walker.
     """
 
     scene: SceneParameters
     figure: Figure
     meshes: tuple[BodyMesh, ...]
     levels: NDArray[np.int64]
-    box: RoomBox
+    setting: Setting
     cameras: tuple[Camera, ...]
     bones: Array
+
+    @property
+    def box(self) -> RoomBox:
+        """The walls around the walk."""
+        return self.setting.box
 
 
 def film(
@@ -135,11 +142,11 @@ def set_stage(
         )
         for draw in scene.cameras
     )  # fmt: skip
-    places = np.concatenate([outline.reshape(-1, 3), *(camera.world_from_camera[:, :3, 3] for camera in cameras)])
     scale = np.stack([camera.intrinsics[1, 1] / camera.project(pelvis)[1] for camera in cameras], axis=1)  # pixels/m
     cells, levels = finenesses(scale)
     meshes = (*(body_mesh(figure, scene.clothes, cell_m=cell) for cell in cells[:-1]), far)
-    return Stage(scene, figure, meshes, levels, room_box(scene.room, places=places), cameras, bones)
+    setting = make_setting(scene.place, outline=outline, cameras=cameras)
+    return Stage(scene, figure, meshes, levels, setting, cameras, bones)
 
 
 def finenesses(scale: Array) -> tuple[tuple[float, ...], NDArray[np.int64]]:
@@ -161,7 +168,7 @@ def finenesses(scale: Array) -> tuple[tuple[float, ...], NDArray[np.int64]]:
 def make_raster(campaign: Campaign, stage: Stage) -> Raster:
     """The GL side of a stage; close it after the last picture."""
     return Raster(
-        room_panels(stage.scene.room, stage.box),
+        stage.setting.panels,
         stage.meshes,
         stage.scene.light,
         image_size=campaign.pictures.image_size,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.room import Panel
+from scenes.panel import Panel
 from scenes.surface import Array
 from workers.render import shaders
 from workers.render.context import GlContext

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from scenes.body import BodyMesh
 from scenes.light import Light
-from scenes.room import Panel
+from scenes.panel import Panel
 from scenes.surface import Array
 from workers.render import shaders
 from workers.render.context import GlContext, gl_context
