@@ -100,16 +100,11 @@ def cut(gait: Gait, cut_s: float, chance: float) -> Gait:
     Returns:
         The stretch. Events that fall into it keep their times relative to its beginning; lengths are the stretch's.
     """
-    n_frames, n_samples = cut_lengths(gait.attributes, cut_s)
-    frame_rate_hz = float(gait.attributes["frame_rate_hz"])
-    sample_rate_hz = float(gait.attributes["sample_rate_hz"])
-    first_frame = int(chance * (max(0, int(gait["n_frames"]) - n_frames) + 1))
-    begin_s = first_frame / frame_rate_hz
-    first_sample = round(begin_s * sample_rate_hz)
-    slices = {
-        "n_frames": slice(first_frame, first_frame + n_frames),
-        "n_samples": slice(first_sample, first_sample + n_samples),
-    }
+    _, n_samples = cut_lengths(gait.attributes, cut_s)
+    frames = cut_frames(gait, cut_s, chance)
+    begin_s = frames.start / float(gait.attributes["frame_rate_hz"])
+    first_sample = round(begin_s * float(gait.attributes["sample_rate_hz"]))
+    slices = {"n_frames": frames, "n_samples": slice(first_sample, first_sample + n_samples)}
     kept: dict[str, slice | NDArray[np.bool_]] = dict(slices)
     if "event_time" in gait.arrays:
         times = gait["event_time"]
@@ -125,6 +120,13 @@ def cut(gait: Gait, cut_s: float, chance: float) -> Gait:
         left = max(0, int(gait[name]) - part.start)
         arrays[name] = np.array(min(left, part.stop - part.start), gait[name].dtype)
     return replace(gait, arrays=arrays)
+
+
+def cut_frames(gait: Gait, cut_s: float, chance: float) -> slice:
+    """The pictures that `cut` takes out of a gait; the slice may end beyond the last one."""
+    n_frames, _ = cut_lengths(gait.attributes, cut_s)
+    first = int(chance * (max(0, int(gait["n_frames"]) - n_frames) + 1))
+    return slice(first, first + n_frames)
 
 
 def cut_lengths(attributes: Mapping[str, Any], cut_s: float) -> tuple[int, int]:

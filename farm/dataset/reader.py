@@ -243,17 +243,22 @@ class GaitDataset:
         (arrays,) = load(self.shard(shard_id), items, (position,), whole=False)
         return Gait(sample_id, row, arrays, self.attributes(shard_id))
 
-    def frames(self, sample_id: int, view: str) -> NDArray[np.uint8]:
+    def frames(self, sample_id: int, view: str, at: Sequence[int] | slice | None = None) -> NDArray[np.uint8]:
         """One gait's pictures from one view: `[F, H, W, 3]` uint8, decoded if they are video.
 
+        Args:
+            at: Numbers of the pictures that are wanted, from 0, in any order, or a slice of them; only what these
+                need is decoded. None for all.
+
         Raises:
-            UserError: The dataset has no such gait or view, or no pictures.
+            UserError: The dataset has no such gait, view or picture, or no pictures at all.
             FormatError: The video is damaged.
         """
         self.check_pictures(view)
         if f"views/{view}/rgb" in self.manifest.arrays:
-            return self.gait(sample_id, ("rgb",), (view,))[f"views/{view}/rgb"]
-        return video.decode(self.video(sample_id, view))
+            pictures = self.gait(sample_id, ("rgb",), (view,))[f"views/{view}/rgb"]
+            return pictures if at is None else pictures[list(video.picture_numbers(at, len(pictures)))]
+        return video.decode(self.video(sample_id, view), at=at)
 
     def video(self, sample_id: int, view: str) -> bytes:
         """One gait's MP4 file of one view, as it is stored."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from farm.dataset import video
-from farm.dataset.gaits import FRAMES, Gait, GaitBatch, collate, cut
+from farm.dataset.gaits import FRAMES, Gait, GaitBatch, collate, cut, cut_frames
 from farm.dataset.load import Values, bytes_of, load, wanted
 from farm.dataset.order import LANES, WINDOW, Ints, Order, Share, Shuffle, Tail, chance, key_of, order
 from farm.dataset.places import Places, Shard, pinned, ranges_of
@@ -301,23 +301,26 @@ class GaitStream:
         shard, position = int(self._places.shard[place]), int(self._places.position[place])
         row, attributes = source.row_of(shard, position)
         arrays = dict(raw)
+        encoded: dict[str, bytes] = {}
         for view in self.settings.frames:
             if f"views/{view}/rgb" in arrays:
                 arrays[f"views/{view}/{FRAMES}"] = arrays.pop(f"views/{view}/rgb")
             else:
-                encoded = arrays[f"views/{view}/video"]
-                arrays[f"views/{view}/{FRAMES}"] = video.decode(encoded.tobytes())
-                if "video" not in (self.settings.fields or ()):
-                    del arrays[f"views/{view}/video"]
+                kept = "video" in (self.settings.fields or ())
+                path = f"views/{view}/video"
+                encoded[view] = (arrays[path] if kept else arrays.pop(path)).tobytes()
         gait = Gait(int(self._places.sample_id[place]), row, arrays, attributes)
         if not gait.sample_id == row["sample_id"] == int(arrays["sample_id"]):
             raise FormatError(
                 f"shard {self._places.shards[shard][0]}, gait {position}: the index says sample {gait.sample_id}, the "
                 f"commit {row['sample_id']}, the array {int(arrays['sample_id'])}; run `gaitfarm verify`"
             )
+        needed: slice | None = None
         if self.settings.cut_s is not None:
+            needed = cut_frames(gait, self.settings.cut_s, begin)
             gait = cut(gait, self.settings.cut_s, begin)
         own = {path: value if value.base is None else value.copy() for path, value in gait.arrays.items()}
+        own |= {f"views/{view}/{FRAMES}": video.decode(data, at=needed) for view, data in encoded.items()}
         return replace(gait, arrays=own)
 
 

@@ -9,16 +9,19 @@ thread, no clocks in the container, `X264_PARAMS`).
 from __future__ import annotations
 
 import io
+import operator
 import struct
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from numpy.typing import NDArray
 
-from farm.errors import FormatError
+from farm.errors import FormatError, UserError
 
 CODEC = "h264"
 PIXEL_FORMAT = "yuv420p"
@@ -103,41 +106,139 @@ def encode(rgb: NDArray[np.uint8], *, frame_rate_hz: float, crf: int = 18) -> by
     return _index_first(target.getvalue())
 
 
-def decode(data: bytes, *, max_bytes: int = MAX_CLIP_BYTES) -> NDArray[np.uint8]:
-    """All pictures of a video: `[F, H, W, 3]` uint8.
+def decode(
+    data: bytes, *, at: Sequence[int] | slice | None = None, max_bytes: int = MAX_CLIP_BYTES
+) -> NDArray[np.uint8]:
+    """Pictures of a video: `[F, H, W, 3]` uint8, all of them or those at some numbers.
+
+    Of the others only those are decoded that lie between a wanted picture and the key
+    picture before it. What comes is to the bit what decoding everything gives.
 
     Args:
+        at: Numbers of the wanted pictures, from 0 in the order of showing, or a slice of them. None for all.
         max_bytes: What the pictures may take together; a few kilobytes can declare terabytes.
 
     Raises:
         FormatError: Not an MP4 file of a known codec, cut off, damaged, or larger than `max_bytes`.
+        UserError: The video has no picture of such a number.
     """
     what = f"video of {len(data)} bytes"
     try:
         with av.open(io.BytesIO(data), "r", format=CONTAINER) as container:
+            if not container.streams.video:
+                raise FormatError(f"{what} holds no pictures; run `gaitfarm verify`")
             stream = container.streams.video[0]
-            context = stream.codec_context
-            if context.name not in (*KNOWN_CODECS, "libdav1d"):
-                raise FormatError(f"{what} is {context.name}, must be {', '.join(KNOWN_CODECS)}; run `gaitfarm verify`")
-            size = context.width * context.height * 3
-            if not 0 < size <= max_bytes:
-                raise FormatError(
-                    f"{what} has pictures of {context.width}x{context.height}: more than {max_bytes} bytes"
-                )
-            context.thread_count = 1
-            # The decoder works in whole blocks of pixels; beyond these the stream is not what its container declares.
-            context.options = {"max_pixels": str((context.width + CODEC_MARGIN) * (context.height + CODEC_MARGIN))}
-            pictures: list[NDArray[np.uint8]] = []
-            for frame in container.decode(stream):
-                if (len(pictures) + 1) * size > max_bytes or frame.width * frame.height * 3 != size:
-                    raise FormatError(f"{what} decodes to more than {max_bytes} bytes, or to pictures of several sizes")
-                pictures.append(_rgb(frame))
-            expected = stream.frames
-    except (FFmpegError, IndexError, ValueError) as error:
+            context, expected = stream.codec_context, stream.frames
+            _prepare(context, what, max_bytes)
+            width, height = context.width, context.height
+            packets = _packets(container, stream, len(data))
+            if not packets or (expected and len(packets) != expected):
+                raise FormatError(f"{what} holds {len(packets)} of {expected} pictures; run `gaitfarm verify`")
+            wanted = picture_numbers(at, len(packets))
+            if len(wanted) * width * height * 3 > max_bytes:
+                raise FormatError(f"{what} decodes to {len(wanted)} pictures: more than {max_bytes} bytes")
+            numbers, place_of = np.unique(np.asarray(wanted, dtype=np.int64), return_inverse=True)
+            pictures = np.empty((len(numbers), height, width, 3), np.uint8)
+            missing = set(range(len(numbers)))
+            for place, frame in _frames(context, packets, numbers):
+                if (frame.width, frame.height) != (width, height):
+                    raise FormatError(f"{what} decodes to pictures of several sizes; run `gaitfarm verify`")
+                pictures[place] = _rgb(frame)
+                missing.discard(place)
+    except (FFmpegError, ValueError) as error:
         raise FormatError(f"{what} cannot be decoded ({error}); run `gaitfarm verify`") from None
-    if not pictures or (expected and len(pictures) != expected):
-        raise FormatError(f"{what} holds {len(pictures)} of {expected} pictures; run `gaitfarm verify`")
-    return np.stack(pictures)
+    if missing:
+        raise FormatError(f"{what} does not give its picture {numbers[min(missing)]}; run `gaitfarm verify`")
+    return pictures if np.array_equal(numbers, wanted) else pictures[place_of]
+
+
+def picture_numbers(at: Sequence[int] | slice | None, count: int) -> Sequence[int]:
+    """The pictures out of `count` that are meant, as numbers from 0.
+
+    Raises:
+        UserError: There is no picture of such a number.
+    """
+    if at is None:
+        return range(count)
+    if isinstance(at, slice):
+        return range(count)[at]
+    numbers = [operator.index(number) for number in at]
+    for number in numbers:
+        if not 0 <= number < count:
+            raise UserError(f"there is no picture {number}: there are {count}, numbered from 0")
+    return numbers
+
+
+def _prepare(context: av.VideoCodecContext, what: str, max_bytes: int) -> None:
+    """Ready a decoder that has not begun yet.
+
+    Raises:
+        FormatError: It is of a codec that is not played, or one of its pictures is larger than `max_bytes`.
+    """
+    if context.name not in (*KNOWN_CODECS, "libdav1d"):
+        raise FormatError(f"{what} is {context.name}, must be {', '.join(KNOWN_CODECS)}; run `gaitfarm verify`")
+    if not 0 < context.width * context.height * 3 <= max_bytes:
+        raise FormatError(f"{what} has pictures of {context.width}x{context.height}: more than {max_bytes} bytes")
+    context.thread_count = 1
+    # The decoder works in whole blocks of pixels; beyond these the stream is not what its container declares.
+    context.options = {"max_pixels": str((context.width + CODEC_MARGIN) * (context.height + CODEC_MARGIN))}
+
+
+def _packets(container: InputContainer, stream: av.VideoStream, n_bytes: int) -> list[av.Packet[av.VideoStream]]:
+    """A video's compressed pictures, in the order in which they are decoded.
+
+    Raises:
+        ValueError: They are more than fit into `n_bytes` of file: an index that names the same bytes again and again.
+    """
+    packets = []
+    for packet in container.demux(stream):
+        if packet.pts is None:  # the end, which PyAV marks by an empty packet
+            continue
+        n_bytes -= max(1, packet.size)
+        if n_bytes < 0:
+            raise ValueError("its index names more bytes than it has")
+        packets.append(packet)
+    return packets
+
+
+def _frames(
+    context: av.VideoCodecContext, packets: Sequence[av.Packet[av.VideoStream]], wanted: NDArray[np.int64]
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """The pictures of ascending numbers `wanted` `[n]`, each with its place there; what is damaged may be left out.
+
+    A picture needs those from the last key picture on that is shown no later: what is shown before
+    a key picture, but stored after it, leans on the key picture before (HEVC's open groups).
+    """
+    shown = sorted(range(len(packets)), key=lambda stored: _time(packets[stored]))
+    number_of = {_time(packets[stored]): number for number, stored in enumerate(shown)}
+    keys = [stored for stored, packet in enumerate(packets) if packet.is_keyframe]
+    place_of = {int(number): place for place, number in enumerate(wanted)}
+    last, position, begun = -1, 0, False
+    for number in place_of:
+        if number <= last:
+            continue  # it came with one before it, or is damaged
+        stored = shown[number]
+        key = max((k for k in keys if k <= stored and _time(packets[k]) <= _time(packets[stored])), default=0)
+        if begun and key > position:
+            context.flush_buffers()
+        if key > position:
+            position = key
+        begun = True
+        while last < number:
+            at_end = position == len(packets)
+            for frame in context.decode(None if at_end else packets[position]):
+                found = number_of.get(-1 if frame.pts is None else frame.pts, -1)
+                last = max(last, found)
+                if found in place_of:
+                    yield place_of[found], frame
+            if at_end:
+                return
+            position += 1
+
+
+def _time(packet: av.Packet[av.VideoStream]) -> int:
+    """When a picture is shown, in its stream's own unit."""
+    return packet.pts or 0
 
 
 def _rgb(frame: av.VideoFrame) -> NDArray[np.uint8]:

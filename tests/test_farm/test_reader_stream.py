@@ -7,13 +7,16 @@ import pickle
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from farm.dataset import video
 from farm.dataset.gaits import GaitBatch
 from farm.dataset.reader import Gait, GaitDataset
 from farm.dataset.split import Split
@@ -178,6 +181,36 @@ def test_cuts_are_stretches_of_one_length(dataset: GaitDataset) -> None:
             np.testing.assert_allclose(gait["event_time"], inside - begin / 30, atol=1e-6)
             assert gait["n_events"] == len(inside) == len(gait["event_type"])
     assert max(len(places) for places in begins.values()) > 2
+
+
+def test_of_a_cut_only_its_own_pictures_are_decoded(dataset: GaitDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[slice | None] = []
+    cut: list[slice] = []
+
+    def decode(data: bytes, *, at: slice | None = None) -> NDArray[np.uint8]:
+        asked.append(at)
+        return video.decode(data, at=at)
+
+    monkeypatch.setattr("farm.dataset.stream.video", SimpleNamespace(decode=decode))
+    for gait in dataset.stream(("keypoints_3d",), frames=("side",), cut_s=0.5, seed=1, where="sample_id < 9"):
+        points, n = dataset.gait(gait.sample_id, ("keypoints_3d",))["keypoints_3d"], len(gait["keypoints_3d"])
+        begin = next(i for i in range(len(points)) if np.array_equal(points[i : i + n], gait["keypoints_3d"]))
+        whole = dataset.frames(gait.sample_id, "side")
+        np.testing.assert_array_equal(gait["views/side/frames"], whole[begin : begin + n])
+        cut.append(slice(begin, begin + n))
+    assert sorted(map(repr, asked)) == sorted(map(repr, cut))  # threads decode ahead, in any order
+    assert len(cut) == 7
+
+
+@pytest.mark.parametrize("rgb", ["video", "lossless"])
+def test_pictures_are_had_by_number(tmp_path: Path, rgb: str) -> None:
+    make_dataset(str(tmp_path), make_campaign(samples=2, gaits_per_shard=2, rgb=rgb))
+    filmed = GaitDataset(str(tmp_path))
+    whole = filmed.frames(1, "side")
+    np.testing.assert_array_equal(filmed.frames(1, "side", at=[7, 2, 7]), whole[[7, 2, 7]])
+    np.testing.assert_array_equal(filmed.frames(1, "side", at=slice(3, None, 4)), whole[3::4])
+    with pytest.raises(UserError, match=f"no picture {len(whole)}: there are {len(whole)}, numbered from 0"):
+        filmed.frames(1, "side", at=[len(whole)])
 
 
 def test_a_cut_longer_than_the_gait_is_padded_in_a_batch(dataset: GaitDataset) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Sequence
+from functools import cache
 
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from farm.dataset import video
 from farm.dataset.video import decode, encode, psnr_db
-from farm.errors import FormatError
+from farm.errors import FormatError, UserError
 
 
 def _clip(frames: int = 40, height: int = 64, width: int = 96) -> np.ndarray:
@@ -40,6 +45,76 @@ def test_every_picture_keeps_its_number() -> None:
     back = decode(encode(clip, frame_rate_hz=30.0)).astype(float)
     errors = ((clip[:, None].astype(float)[:, :, ::4, ::4] - back[None, :, ::4, ::4]) ** 2).mean(axis=(2, 3, 4))
     assert np.array_equal(errors.argmin(axis=1), np.arange(65))
+
+
+@cache
+def _sought() -> tuple[bytes, np.ndarray]:
+    """A clip of three groups of pictures, and all that it decodes to."""
+    data = encode(_clip(2 * video.KEYFRAME_INTERVAL + 15), frame_rate_hz=30.0)
+    return data, decode(data)
+
+
+def test_every_picture_alone_is_the_one_of_the_whole() -> None:
+    data, whole = _sought()
+    for number in range(len(whole)):
+        assert np.array_equal(decode(data, at=[number])[0], whole[number]), number
+
+
+@pytest.mark.parametrize(
+    "at",
+    [[74, 0, 31, 31, 30], range(28, 33), slice(25, 65, 7), slice(None, None, -1), slice(70, 200), slice(5, 5), []],
+)
+def test_some_pictures_come_in_the_order_asked_for(at: Sequence[int] | slice) -> None:
+    data, whole = _sought()
+    expected = whole[at] if isinstance(at, slice) else whole[np.array(at, dtype=int)]
+    assert np.array_equal(decode(data, at=at), expected)
+
+
+@given(st.lists(st.integers(0, 74), min_size=1, max_size=6))
+@settings(max_examples=20, deadline=None)
+def test_any_pictures_are_those_of_the_whole(at: list[int]) -> None:
+    data, whole = _sought()
+    assert np.array_equal(decode(data, at=at), whole[at])
+
+
+def test_only_the_groups_that_are_needed_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of the other groups may be rubbish."""
+    data, whole = _sought()
+    with av.open(io.BytesIO(data)) as container:
+        second = next(
+            packet for packet in container.demux(video=0)
+            if packet.is_keyframe and packet.pts * packet.time_base * 30 == video.KEYFRAME_INTERVAL
+        )  # fmt: skip
+        place, size = second.pos, second.size
+    spoilt = data[: place + 8] + bytes(size - 8) + data[place + size :]
+    last = list(range(2 * video.KEYFRAME_INTERVAL, len(whole)))
+    assert np.array_equal(decode(spoilt, at=[*range(20), *last]), whole[[*range(20), *last]])
+    with contextlib.suppress(FormatError):
+        assert not np.array_equal(decode(spoilt, at=range(30, 60)), whole[30:60])
+
+
+@pytest.mark.parametrize("number", [75, -1])
+def test_a_picture_that_is_not_there_is_named(number: int) -> None:
+    with pytest.raises(UserError, match=f"no picture {number}: there are 75, numbered from 0"):
+        decode(_sought()[0], at=[3, number])
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"), [("libx265", {"crf": "20"}), ("libsvtav1", {"crf": "30", "preset": "8"})]
+)
+def test_pictures_of_other_codecs_are_found_too(codec: str, options: dict[str, str]) -> None:
+    """x265 makes open groups: what is shown before a key picture may be stored after it."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as container:
+        stream = container.add_stream(codec, rate=30, options=options | {"x265-params": "log-level=none:pools=1"})
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 96, 64, "yuv420p", 12
+        for picture in _clip(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    whole = decode(target.getvalue())
+    assert len(whole) == 40
+    for number in (0, 11, 12, 13, 22, 23, 24, 39):
+        assert np.array_equal(decode(target.getvalue(), at=[number])[0], whole[number]), number
 
 
 def test_the_same_pictures_give_the_same_bytes() -> None:
