@@ -15,6 +15,8 @@ FAULTS ?= 1000
 SEED ?= 1
 # What `pip install` gets for torch. For a GPU, or for PyTorch's own CPU wheels, see README.md, "Installing".
 TORCH ?= torch==2.13.0
+# How many processes run tests side by side. Most of the long ones wait, so that two fit on two cores.
+TESTERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test soak lint format install gl clean lock
@@ -57,7 +59,8 @@ demo: install gl
 
 test: install lint
 	@tools/setup_system.sh gl tests || true  # what is missing then is named again by the tests that could not run
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 LP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 # Progress is in soak.json: the same command goes on. The last line is JSON; exit code 1 if a gait was lost, doubled or wrong.
 soak: install

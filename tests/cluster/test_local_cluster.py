@@ -28,6 +28,8 @@ from farm.storage import open_storage
 from tests.cluster.imds import Imds, imds_server
 from tests.cluster.local_cluster import LocalCluster, wait_for
 
+pytestmark = pytest.mark.alone  # a cluster of many processes, machines that get seconds of notice
+
 SAMPLES = 60
 SUBNET = f"127.{1 + os.getpid() % 200}.77"
 LIMIT_S = 400.0

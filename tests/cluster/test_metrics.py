@@ -27,6 +27,8 @@ from workers.run import Deadlines
 from workers.staging import Written
 from workers.summary import RunSummary
 
+pytestmark = pytest.mark.alone  # what Ray reports every few seconds is waited for
+
 DASHBOARD = json.loads((Path(__file__).parents[2] / "deploy" / "grafana" / "gaitfarm.json").read_text("utf-8"))
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 

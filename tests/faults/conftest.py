@@ -1,4 +1,4 @@
-"""The faults' tests share one reference for each campaign, and end with one line of JSON, as the soak does."""
+"""The faults' tests share one reference for each campaign, and tell what came of their rounds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.conftest import FAULT_ROUND
 from tests.faults.checker import Findings
 from tests.faults.rounds import Outcome, reference_of
 from tests.faults.schedule import Round
-from tests.faults.soak import summary
 from tests.integration.conftest import S3Root, ceph, s3_environment, s3_root
 
 __all__ = ["S3Root", "ceph", "s3_environment", "s3_root"]
-
-_outcomes: list[Outcome] = []
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +30,7 @@ def reference() -> Callable[[Round], Findings]:
     return of
 
 
-@pytest.fixture(scope="session")
-def outcomes() -> list[Outcome]:
-    """Where the short suite puts what came of its rounds."""
-    return _outcomes
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _outcomes:
-        line = summary(_outcomes, sum(outcome.seconds for outcome in _outcomes))
-        terminalreporter.write_line(f"fault suite: {json.dumps(line)}")
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[Outcome], None]:
+    """Puts what came of a round into the test's report, for the line that sums all rounds up."""
+    return lambda outcome: record_property(FAULT_ROUND, json.dumps(outcome.to_dict()))

@@ -24,7 +24,7 @@ from tests.samples import make_campaign
 from tests.security.forge import Forger
 
 CAMPAIGN = make_campaign(samples=2, gaits_per_shard=2, views=("side",), image_size=(34, 32))
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]  # each case has so many seconds
 
 FUZZED = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

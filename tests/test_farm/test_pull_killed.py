@@ -22,6 +22,8 @@ from tests.contracts.sources import ROOT
 from tests.datasets import make_dataset
 from tests.samples import make_campaign
 
+pytestmark = pytest.mark.alone  # kills are timed
+
 SHARDS = 10
 PULLER = """
 import sys, time
