@@ -13,6 +13,12 @@ def closed_range(low: float, high: float) -> Any:
     return Annotated[tuple[bound, bound], AfterValidator(_ascending)]
 
 
+def closed_count(low: int, high: int) -> Any:
+    """The type of a [from, to] range of whole numbers within [low, high]."""
+    bound = Annotated[int, Field(ge=low, le=high)]
+    return Annotated[tuple[bound, bound], AfterValidator(_ascending)]
+
+
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
     low, high = pair
     if low > high:

@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from farm.ranges import closed_range
+from farm.ranges import closed_count, closed_range
 
-PlaceKind = Literal["corridor"]
+PlaceKind = Literal["corridor", "gait_lab", "living_room", "gym", "street"]
 
 
 class _Section(BaseModel):
@@ -28,7 +28,12 @@ class PlaceVariation(_Section):
     """Where they walk."""
 
     kinds: tuple[PlaceKind, ...] = Field(
-        ("corridor",), min_length=1, description="places to draw from, each as often as it is named"
+        ("corridor", "gait_lab", "living_room", "gym", "street"),
+        min_length=1,
+        description="places to draw from, each as often as it is named",
+    )
+    furniture: closed_count(0, 30) = Field(  # type: ignore[valid-type]
+        (6, 16), description="how many pieces are drawn; those that find no room are left out"
     )
 
 

@@ -8,12 +8,8 @@ other limbs, the far side of its own trunk or head, the room.
 
 from __future__ import annotations
 
-import ctypes
-import importlib
-import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,26 +17,9 @@ from numpy.typing import NDArray
 from farm.sampling.anatomy import KEYPOINTS
 from scenes.body import BONES, BodyMesh
 from scenes.cameras import Camera
-from scenes.room import RoomBox
+from scenes.panel import RoomBox
+from scenes.physics_engine import pybullet
 from scenes.surface import Array
-
-
-def _import_quietly(name: str) -> Any:
-    """Import a module that prints as it loads: pybullet does, on stdout, where a machine may be reading JSON."""
-    libc = ctypes.CDLL(None)
-    stdout, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        module = importlib.import_module(name)
-        libc.fflush(None)  # C's own buffer would else come out later
-    finally:
-        os.dup2(stdout, 1)
-        os.close(stdout)
-        os.close(nowhere)
-    return module
-
-
-pybullet = _import_quietly("pybullet")
 
 OUTSIDE, OCCLUDED, VISIBLE = 0, 1, 2
 

@@ -20,8 +20,8 @@ ENGINE_HOMES: dict[str, tuple[str, ...]] = {
     "opensim": ("workers/simulate/",),
     "pyrender": ("workers/render/",),
     "OpenGL": ("workers/render/",),
-    "pybullet": ("scenes/occlusion.py",),
-    "pybullet_utils": ("scenes/occlusion.py",),
+    "pybullet": ("scenes/physics_engine.py",),
+    "pybullet_utils": ("scenes/physics_engine.py",),
     # doctor.py imports ray and torch in a child process, to see whether they load
     "ray": (
         "workers/actors.py",
@@ -109,7 +109,7 @@ def _is_for_types(node: ast.AST) -> bool:
         ("farm/x.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import scenes.body", "scenes"),
         ("scenes/x.py", "import OpenGL.GL as gl", "only workers/render/ may"),
         ("scenes/x.py", "from workers import sample", "scenes may not import workers"),
-        ("scenes/occlusion_of_others.py", "import pybullet", "only scenes/occlusion.py may"),
+        ("scenes/occlusion.py", "import pybullet", "only scenes/physics_engine.py may"),
         ("workers/render/x.py", "from ray.util import metrics", "workers/actors.py"),
         ("workers/x.py", "import importlib\nimportlib.import_module('pyrender')", "only workers/render/ may"),
         ("workers/x.py", "from . import write", "imports are absolute"),
@@ -128,7 +128,7 @@ def test_the_rule_sees(path: str, source: str, message: str) -> None:
         ("workers/simulate/x.py", "import opensim\nfrom farm.records import Trajectory"),
         ("workers/train/loop.py", "import ray.train\nimport torch"),
         ("farm/cli.py", "def f():\n    from workers.doctor import examine"),
-        ("scenes/occlusion.py", "import pybullet"),
+        ("scenes/physics_engine.py", "import pybullet"),
         ("farm/gait/x.py", "import rayleigh"),
     ],
 )

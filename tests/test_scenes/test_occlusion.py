@@ -12,7 +12,7 @@ from scenes.body import BONES, body_mesh, bone_transforms
 from scenes.cameras import Camera, intrinsics_matrix, look
 from scenes.figure import Figure
 from scenes.occlusion import OCCLUDED, OUTSIDE, OWN_FLESH, VISIBLE, OcclusionWorld
-from scenes.room import RoomBox
+from scenes.panel import RoomBox
 from tests.test_scenes.people import PEOPLE, scene, standing_pose
 
 BOX = RoomBox(-8.0, 8.0, -8.0, 8.0, 3.0)

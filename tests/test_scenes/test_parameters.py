@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import get_args
 
 import numpy as np
 
 from farm.config import STANDARD_VIEWS
-from farm.scene_config import LightVariation, SceneVariation
+from farm.scene_config import LightVariation, PlaceKind, SceneVariation
 from farm.seeds import Stream, generator
+from scenes.furniture import PIECES
 from scenes.light import light_rand
 from scenes.parameters import SceneParameters, scene_parameters_rand
-from scenes.room import floor_texture, room_box, room_panels, tile_noise, wall_texture
+from scenes.room import room_box, room_panels
+from scenes.textures import FLOOR_TEXTURE_TILES, floor_texture, tile_noise, wall_texture
 from scenes.wardrobe import MONK_SKIN_TONES
 from tests.test_scenes.people import PEOPLE, scene
 
@@ -40,7 +43,9 @@ def test_looks_and_cameras_come_from_streams_of_their_own() -> None:
 
 def test_many_scenes_vary_in_everything_that_matters() -> None:
     scenes = [scene(dataclasses.replace(MAN, sample_id=number)) for number in range(200)]
-    assert len({drawn.place.floor for drawn in scenes}) == 4
+    assert {drawn.place.kind for drawn in scenes} == set(get_args(PlaceKind))
+    assert len({drawn.place.floor for drawn in scenes}) == len(FLOOR_TEXTURE_TILES)
+    assert {piece.kind for drawn in scenes for piece in drawn.place.pieces} == set(PIECES)
     assert len({drawn.clothes.hair_style for drawn in scenes}) >= 4
     assert {drawn.clothes.trouser_cut for drawn in scenes} == {"long", "short"}
     lightness = np.array([np.mean(drawn.clothes.skin) for drawn in scenes])
@@ -67,7 +72,7 @@ def test_textures_repeat_without_a_seam_and_differ_by_seed() -> None:
     assert np.abs(noise[:, 0] - noise[:, -1]).max() < 0.3
     assert 0.0 <= noise.min() < noise.max() <= 1.0
     room = scene(MAN).place
-    for kind in ("tiles", "planks", "vinyl", "mat"):
+    for kind in FLOOR_TEXTURE_TILES:
         textures = [floor_texture(dataclasses.replace(room, floor=kind, texture_seed=seed)) for seed in (1, 1, 2)]
         assert textures[0].shape == (512, 512, 3)
         assert np.array_equal(textures[0], textures[1])

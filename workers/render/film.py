@@ -17,8 +17,8 @@ from scenes.cameras import Camera, place_camera
 from scenes.figure import Figure
 from scenes.occlusion import OcclusionWorld
 from scenes.outline import BOX_DIRECTIONS, Outline
+from scenes.panel import RoomBox
 from scenes.parameters import SceneParameters, scene_parameters_rand
-from scenes.room import RoomBox
 from scenes.setting import Setting, make_setting
 from scenes.surface import Array
 from workers.render.plan import NEAR_M
