@@ -18,6 +18,7 @@ from farm.config import Campaign
 from farm.dataset import video
 from farm.dataset.laws import faults_of_gait
 from farm.dataset.manifest import RejectedGait
+from farm.dataset.scene_cells import scene_cells
 from farm.dataset.schema import ArrayPath, stored_arrays
 from farm.errors import FormatError
 from farm.gait.columns import LABEL_COLUMNS
@@ -198,6 +199,7 @@ def _row(campaign: Campaign, sample: GaitSample) -> dict[str, str | float | int 
         "engine": sample.trajectory.engine,
         **labels,
         **(recheck_cells(recheck_of(sample)) if campaign.engine != "opensim" else {}),
+        **(scene_cells(sample.frames.scene) if sample.frames else {}),
     }
 
 

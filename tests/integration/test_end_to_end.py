@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ import pytest
 
 from farm.config import load_campaign
 from farm.dataset.reader import GaitDataset
+from farm.dataset.scene_cells import scene_cells
 from farm.records import QualityReport
 from farm.sampling.draw import gait_parameters_rand
+from farm.seeds import generator
+from scenes.parameters import scene_parameters_rand
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -100,6 +104,26 @@ def test_stored_people_are_those_that_the_campaign_draws(made: Farm) -> None:
         drawn = gait_parameters_rand(campaign, row["sample_id"])
         assert row["stature_m"] == pytest.approx(drawn.stature_m, rel=1e-6)
         assert row["mass_kg"] == pytest.approx(drawn.mass_kg, rel=1e-6)
+
+
+def test_the_index_tells_every_choice_of_the_pictures(made: Farm) -> None:
+    dataset = GaitDataset(str(made.dataset))
+    campaign = load_campaign(str(made.folder / "mine.yaml"))
+    for row in dataset.index():
+        drawn = scene_parameters_rand(
+            partial(generator, campaign.seed, index=row["sample_id"]),
+            variation=campaign.scene,
+            views=campaign.pictures.views,
+            sex=row["sex"],
+            age_years=row["age_years"],
+        )
+        told = {name: value for name, value in row.items() if name.startswith("scene_")}
+        assert told == pytest.approx(scene_cells(drawn.record()))
+    kind = dataset.index()[0]["scene_place_kind"]
+    here = dataset.index(where=f"scene_place_kind = '{kind}'")
+    assert [row["sample_id"] for row in here] == [
+        row["sample_id"] for row in dataset.index() if row["scene_place_kind"] == kind
+    ]
 
 
 def test_they_walk_and_the_pictures_show_it(made: Farm) -> None:
