@@ -117,13 +117,27 @@ STANDARD_VIEWS: dict[str, View] = {
     "front": View(name="front", kind="fixed", azimuth_deg=0.0),
     "back": View(name="back", kind="fixed", azimuth_deg=180.0),
     "side": View(name="side", kind="pan", azimuth_deg=90.0, distance_m=(4.0, 6.0), vertical_fov_deg=(30.0, 42.0)),
+    "oblique": View(name="oblique", azimuth_deg=45.0, azimuth_jitter_deg=15.0, height_m=(1.0, 1.8)),
+    # Under the ceiling of a hall or on a lamp post: steep, wide, and not quite level.
+    "surveillance": View(
+        name="surveillance",
+        azimuth_deg=30.0,
+        azimuth_jitter_deg=20.0,
+        distance_m=(1.5, 3.0),
+        height_m=(2.6, 4.5),
+        pitch_jitter_deg=3.0,
+        vertical_fov_deg=(60.0, 85.0),
+    ),
 }
+
+SEED_PAPER_VIEWS = ("front", "back", "side")
+"""What is filmed where a campaign names no views."""
 
 
 class Pictures(Frozen):
     """What to film. `rgb: none` keeps the exact 2D keypoints and drops the pictures."""
 
-    views: tuple[View, ...] = tuple(STANDARD_VIEWS.values())
+    views: tuple[View, ...] = tuple(STANDARD_VIEWS[name] for name in SEED_PAPER_VIEWS)
     image_size: tuple[Annotated[int, Field(ge=32, le=2048)], Annotated[int, Field(ge=32, le=2048)]] = (256, 256)
     frame_rate_hz: float = Field(30.0, ge=1.0, le=100.0)
     rgb: Literal["video", "lossless", "none"] = "video"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from farm.config import STANDARD_VIEWS
+from farm.config import Pictures
 from farm.records import GaitParameters
 from farm.scene_config import SceneVariation
 from farm.seeds import generator
@@ -24,7 +24,7 @@ def scene(parameters: GaitParameters, seed: int = 1) -> SceneParameters:
     return scene_parameters_rand(
         lambda stream: generator(seed, stream, parameters.sample_id),
         variation=SceneVariation(),
-        views=tuple(STANDARD_VIEWS.values()),
+        views=Pictures().views,
         sex=parameters.sex,
         age_years=parameters.age_years,
     )

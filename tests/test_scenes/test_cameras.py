@@ -103,7 +103,7 @@ def test_the_side_camera_stays_and_turns_after_the_walker() -> None:
     assert np.all(np.diff(heading) > 0)
 
 
-@pytest.mark.parametrize("view", ["front", "back", "side"])
+@pytest.mark.parametrize("view", list(STANDARD_VIEWS))
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_the_whole_walk_stays_in_the_picture(view: str, data: st.DataObject) -> None:
