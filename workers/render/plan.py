@@ -25,8 +25,11 @@ _FEET_DARK_M = 0.27
 _OUTLINE_SLACK_M = 0.02
 """How far a figure may reach out of its outline's points."""
 
-_SHADOW_BLUR = 0.005
-"""Breadth of the shadow's soft edge as a share of the shadow map."""
+_CASTER_M = 0.8
+"""Height above the floor, along the light, of what casts a shadow 1 m from the feet."""
+
+_NARROWEST_EDGE, _BROADEST_EDGE = 0.0015, 0.025
+"""Half breadth of a shadow's soft edge as a share of the shadow map; broader ones would show the taps."""
 
 _LEFT_HANDED = np.diag([1.0, -1.0, -1.0, 1.0])
 """OpenGL's camera axes (y up, z backwards) from OpenCV's."""
@@ -104,8 +107,14 @@ class Planner:
         low = np.stack([points.min(axis=1) for points in outlines], axis=1).astype(float)  # [M, G, 3]
         high = np.stack([points.max(axis=1) for points in outlines], axis=1).astype(float)
         body = corners(low - _OUTLINE_SLACK_M, high + _OUTLINE_SLACK_M)  # [M, G, 8, 3]
+        edge = shadow_edge(self._light)
+        beyond = _OUTLINE_SLACK_M + 2 * SHADOW_REACH_M * edge
         reached = np.concatenate(
-            [corners(low - _FEET_DARK_M, high + _FEET_DARK_M), _cast(body, self._light)], axis=2
+            [
+                corners(low - _FEET_DARK_M, high + _FEET_DARK_M),
+                _cast(corners(low - beyond, high + beyond), self._light),
+            ],
+            axis=2,
         ).reshape(len(low), -1, 3)
         shadow = _shadow_clip(self._light, 0.5 * (low + high))
         texture_place = _TEXTURE_FROM_CLIP @ shadow
@@ -116,7 +125,7 @@ class Planner:
         shots["clip_from_world"] = _TOP_FIRST @ clip
         shots["eye"][..., :3] = world_from_camera[..., :3, 3]
         shots["shadow_from_world"] = texture_place[:, None]
-        bounds = np.concatenate([place.min(axis=2) - _SHADOW_BLUR, place.max(axis=2) + _SHADOW_BLUR], axis=-1)
+        bounds = np.concatenate([place.min(axis=2) - edge, place.max(axis=2) + edge], axis=-1)
         shots["shadow_bounds"] = np.clip(bounds, 0.005, 0.995)[:, None]
         shots["feet"][..., :3] = feet[:, None]
         shots["stand"][..., :3] = stand[:, None]
@@ -175,13 +184,23 @@ def _shadow_clip(light: Light, middle: Array) -> Array:
     return clip
 
 
+def shadow_edge(light: Light) -> float:
+    """Half breadth of a shadow's soft edge 1 m from the feet, as a share of the shadow map."""
+    half_m = _CASTER_M * np.tan(np.deg2rad(light.lamp_breadth_deg) / 2)
+    return float(np.clip(half_m / (2 * SHADOW_REACH_M), _NARROWEST_EDGE, _BROADEST_EDGE))
+
+
 def lamp_record(light: Light) -> NDArray[np.void]:
     towards = -np.array(light.direction)
     warm = np.array([1.0, 1.0, 1.0]) + light.warmth * np.array([0.05, 0.0, -0.07])
     cool = np.array([1.0, 1.0, 1.0]) - light.warmth * np.array([0.02, 0.0, -0.03])
     record = np.zeros(1, shaders.LAMP_RECORD)
     record["to_lamp"][:, :3] = towards
-    record["key"][:, :3] = warm * light.key / towards[1]
-    record["sky"][:, :3] = cool * light.ambient
-    record["ground"][:, :3] = np.array([0.62, 0.60, 0.57]) * light.ambient
+    gain = light.camera_gain()  # all light that reaches the camera is some share of these, so it may act here
+    record["key"][:, :3] = gain * warm * light.key / towards[1]
+    record["key"][:, 3] = shadow_edge(light)
+    record["sky"][:, :3] = gain * cool * light.ambient
+    record["ground"][:, :3] = gain * np.array([0.62, 0.60, 0.57]) * light.ambient
+    record["to_fill"][:, :3] = -np.array(light.fill_direction)
+    record["fill"][:, :3] = gain * cool * light.fill
     return record

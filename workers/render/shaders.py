@@ -31,14 +31,17 @@ layout(std140) uniform Lamp {
     vec4 key;
     vec4 sky;
     vec4 ground;
+    vec4 to_fill;
+    vec4 fill;
 };
 """
 """What programs share: `Shot` for one picture of one view, `Lamp` for the whole scene. `stand` is the middle of a
-figure's feet, and how far from it the floor is darker."""
+figure's feet, and how far from it the floor is darker; `key`'s fourth number is how broad shadows' edges are far from
+the feet, as a share of the shadow map."""
 
 BLOCK_NAMES = ("Shot", "Lamp")
 
-LAMP_RECORD = np.dtype([(name, np.float32, 4) for name in ("to_lamp", "key", "sky", "ground")])
+LAMP_RECORD = np.dtype([(name, np.float32, 4) for name in ("to_lamp", "key", "sky", "ground", "to_fill", "fill")])
 
 
 def shot_record(figures: int) -> np.dtype[np.void]:
@@ -86,10 +89,23 @@ void main() {
 """
 """Linear blend skinning as `scenes.body.Skin` does it, for the moment `gl_InstanceID`."""
 
+TAPS = 10
+"""Of the shadow map in a shadow's soft edge, on a spiral that fills a disc evenly (Vogel 1979)."""
+
+
+def _taps() -> str:
+    number = np.arange(TAPS)
+    radius, turn = np.sqrt((number + 0.5) / TAPS), number * np.pi * (3.0 - np.sqrt(5.0))
+    return "\n".join(
+        f"            share += {1.0 / TAPS} * texture(shadow_map, place + spread * vec4({x:.4f}, {y:.4f}, 0.0, 0.0));"
+        for x, y in zip(radius * np.cos(turn), radius * np.sin(turn), strict=True)
+    )
+
+
 _SHADOW = """
 uniform sampler2DArrayShadow shadow_map;
 in vec3 shadow_place[FIGURES];
-float lamp_reaches(float spread) {
+float lamp_reaches(vec3 at_floor) {
     float light = 1.0;
     for (int figure = 0; figure < FIGURES; ++figure) {
         vec3 at = shadow_place[figure];
@@ -97,12 +113,10 @@ float lamp_reaches(float spread) {
         bool maybe = all(greaterThan(at.xy, bounds.xy)) && all(lessThan(at.xy, bounds.zw));
         vec4 place = vec4(at.xy, float(figure), min(at.z, 1.0));
         for (int once = 0; once < (maybe ? 1 : 0); ++once) {
-            float share = texture(shadow_map, place);
-            share += texture(shadow_map, place + vec4(spread, 0.4 * spread, 0.0, 0.0));
-            share += texture(shadow_map, place + vec4(-0.4 * spread, spread, 0.0, 0.0));
-            share += texture(shadow_map, place + vec4(-spread, -0.4 * spread, 0.0, 0.0));
-            share += texture(shadow_map, place + vec4(0.4 * spread, -spread, 0.0, 0.0));
-            light *= 0.2 * share;
+            float spread = max(key.w * min(length(at_floor - stand[figure].xyz), 1.0), 0.001);
+            float share = 0.0;
+__TAPS__
+            light *= share;
         }
     }
     return light;
@@ -118,8 +132,9 @@ float lamp_reaches_sharply() {
     }
     return light;
 }
-"""
-"""A loop that runs once or never is llvmpipe's only real branch: it works off both sides of an `if`."""
+""".replace("__TAPS__", _taps())
+"""The edge of a shadow is the broader, the farther from the feet it falls, for what casts it there is higher above the
+floor. A loop that runs once or never is llvmpipe's only real branch: it works off both sides of an `if`."""
 
 ROOM_VERTEX = (
     _BLOCKS
@@ -143,7 +158,8 @@ void main() {
     for (int figure = 0; figure < FIGURES; ++figure)
         shadow_place[figure] = (shadow_from_world[figure] * vec4(position + 0.012 * normal, 1.0)).xyz;
     vec3 tint = colour.rgb * colour.rgb;
-    from_around = tint * mix(ground.rgb, sky.rgb, 0.5 + 0.5 * normal.y);
+    vec3 soft = mix(ground.rgb, sky.rgb, 0.5 + 0.5 * normal.y) + fill.rgb * max(dot(normal, to_fill.xyz), 0.0);
+    from_around = tint * soft;
     from_lamp = tint * key.rgb * max(dot(normal, to_lamp.xyz), 0.0);
     facing = normal;
     gloss = colour.a;
@@ -196,7 +212,7 @@ float feet_leave(vec3 place) {
     return share;
 }
 """
-    + _ROOM_MAIN.replace("LAMP", "lamp_reaches(0.0035)").replace("AROUND", "feet_leave(world)")
+    + _ROOM_MAIN.replace("LAMP", "lamp_reaches(world)").replace("AROUND", "feet_leave(world)")
 )
 """The room near the figures: with the cast shadows and the dark where feet meet the floor."""
 
@@ -219,7 +235,8 @@ void main() {
     float grazing = 1.0 - max(dot(normal, v), 0.0);
     float lamp = max((dot(normal, to_lamp.xyz) + wrap) / (1.0 + wrap), 0.0);
     float spot = pow(max(dot(normal, normalize(v + to_lamp.xyz)), 0.0), 32.0);
-    from_around = tint * mix(ground.rgb, sky.rgb, 0.5 + 0.5 * normal.y) + shine * 0.22 * grazing * grazing * sky.rgb;
+    vec3 soft = mix(ground.rgb, sky.rgb, 0.5 + 0.5 * normal.y) + fill.rgb * max(dot(normal, to_fill.xyz), 0.0);
+    from_around = tint * soft + shine * 0.22 * grazing * grazing * sky.rgb;
     from_lamp = (tint + shine * 0.18 * spot) * lamp * key.rgb;
     for (int figure = 0; figure < FIGURES; ++figure)
         shadow_place[figure] = (shadow_from_world[figure] * vec4(position + 0.012 * normal, 1.0)).xyz;
