@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 import farm
-from farm.commands import export, maintain, take
+from farm.commands import export, look, maintain, take
 from farm.commands.options import AsJson, EndpointUrl, cluster_address
 from farm.costs import Prices
 from farm.errors import UserError
@@ -312,6 +312,7 @@ def _model_file(parameters: GaitParameters) -> bytes:
 
 maintain.register(app)
 take.register(app)
+look.register(app)
 export.register(app, _model_file)
 
 

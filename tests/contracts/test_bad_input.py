@@ -124,7 +124,10 @@ CASES: dict[str, tuple[str, str, str]] = {
     "grace too short": ("gc set --grace 5s --yes", r"5", r"--force"),
     "gc of nothing": ("gc thesis --yes", r"thesis", r"no dataset"),
     "repair of no such shard": ("repair set --shard 99999999 --yes", r"99999999", r"."),
-    # --- report, train, predict
+    # --- gallery, report, train, predict
+    "gallery in somebody's folder": ("gallery set --out thesis", r"thesis is not empty", r"another --out"),
+    "gallery of nothing": ("gallery empty --out new", r"empty", r"no dataset"),
+    "gallery of no gait": ("gallery set --out new --count 0", r"--count is 0", r"1 or more"),
     "report of an unmade training": ("report set --out new --train thesis", r"thesis", r"gaitfarm train"),
     "report with a summary that is none": ("report set --out new --summary file.txt", r"file\.txt", r"--json"),
     "report into a file": ("report set --out file.txt", r"file\.txt", r"another|folder"),

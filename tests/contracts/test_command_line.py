@@ -17,7 +17,7 @@ from farm.cli import app
 RUNNER = CliRunner()
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 EXPECTED_COMMANDS = {
-    "compact", "doctor", "export", "gc", "generate", "info", "predict", "pull", "repair", "report",
+    "compact", "doctor", "export", "gallery", "gc", "generate", "info", "predict", "pull", "repair", "report",
     "sample", "train", "verify",
 }  # fmt: skip
 

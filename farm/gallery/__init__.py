@@ -1,0 +1,1 @@
+"""Looking at a dataset's labels: its pictures beside what is known about them."""
