@@ -2,8 +2,9 @@
 
 `scenes.parameters.SceneParameters` says what there is, and its record is flattened as it comes, so
 that a field which is added there is stored from then on. Names are joined by underscores
-(`scene_place_kind`, `scene_side_height_m`); colours and directions become three columns
-each, and a list of things, such as furniture, their number and their kinds.
+(`scene_place_kind`, `scene_camera_side_height_m`); colours and directions become three columns
+each. Of a list of things, such as furniture, there are their number and their kinds; the rest of it
+follows from the campaign's seed and the sample's number, as all of it does.
 """
 
 from __future__ import annotations
@@ -35,8 +36,7 @@ def scene_cells(record: Mapping[str, Any]) -> dict[str, Cell]:
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Cell]]:
     if isinstance(value, Mapping):
         for key, part in value.items():
-            # Cameras stand under their view's name: the word "cameras" would only make the columns longer.
-            yield from _leaves(name if (name, key) == (PREFIX, "cameras") else f"{name}_{key}", part)
+            yield from _leaves(f"{name}_{'camera' if key == 'cameras' else key}", part)
     elif isinstance(value, str) or not isinstance(value, Sequence):
         yield name, value
     elif all(isinstance(part, Mapping) for part in value):

@@ -37,9 +37,16 @@ def test_colours_directions_cameras_and_furniture_have_names_that_one_can_guess(
     assert cells["scene_place_kind"] == RECORD["place"]["kind"]
     assert [cells[f"scene_clothes_shirt_{c}"] for c in "rgb"] == list(RECORD["clothes"]["shirt"])
     assert [cells[f"scene_light_direction_{axis}"] for axis in "xyz"] == list(RECORD["light"]["direction"])
-    assert cells["scene_side_height_m"] == RECORD["cameras"]["side"]["height_m"]
+    assert cells["scene_camera_side_height_m"] == RECORD["cameras"]["side"]["height_m"]
     assert cells["scene_place_pieces_count"] == len(RECORD["place"]["pieces"])
     assert cells["scene_place_pieces_kinds"] == " ".join(piece["kind"] for piece in RECORD["place"]["pieces"])
+
+
+def test_no_name_of_a_view_clashes_with_what_else_was_drawn() -> None:
+    camera = RECORD["cameras"]["side"]
+    cells = scene_cells({**RECORD, "cameras": dict.fromkeys(RECORD.keys() - {"cameras"}, camera)})
+    assert cells["scene_place_height_m"] == RECORD["place"]["height_m"]
+    assert cells["scene_camera_place_height_m"] == camera["height_m"]
 
 
 def test_two_fields_for_one_column_are_refused() -> None:

@@ -80,7 +80,8 @@ def shoot(campaign: Campaign, stage: Stage, labels: GaitLabels) -> FrameSet:
     outline = Outline(stage.meshes[0], BOX_DIRECTIONS).points(stage.bones)
     boxes = [bounding_boxes(camera, outline) for camera in stage.cameras]
     rgb = mask = depth = None
-    if draws_rgb or wanted.mask or wanted.depth:
+    drawn = draws_rgb or wanted.mask or wanted.depth
+    if drawn:
         with make_raster(campaign, stage) as raster:
             pictures = raster.draw(
                 stage.bones,
@@ -114,7 +115,7 @@ def shoot(campaign: Campaign, stage: Stage, labels: GaitLabels) -> FrameSet:
             )
             for number, camera in enumerate(stage.cameras)
         ),
-        scene=stage.scene.record(),
+        scene=stage.scene.record() if drawn else {"cameras": stage.scene.record()["cameras"]},
     )
 
 
