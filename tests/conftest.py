@@ -36,6 +36,7 @@ _fault_rounds: list[dict[str, Any]] = []
 
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # one of several processes that run tests
+        os.environ.pop("COLUMNS", None)  # pytest-xdist's 80 would be the width of every console that is made later
         config.pluginmanager.register(Turns(), "turns")
 
 
