@@ -13,10 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from farm.campaign_file import parse, read_text
 from farm.errors import CampaignError
+from farm.frozen import Frozen
 from farm.ranges import closed_range as _range
 from farm.records import BodyModel, Side
 from farm.sampling.conditions import CONDITIONS
@@ -28,12 +29,6 @@ SAMPLE_RATE_HZ = 100.0
 Engine = Literal["opensim", "twin"]
 """What integrates a walk: OpenSim, or its compiled twin, which states the same equations and is some hundred times as
 fast."""
-
-
-class Frozen(BaseModel):
-    """Frozen, and strict about keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Population(Frozen):

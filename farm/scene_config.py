@@ -7,24 +7,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from farm.frozen import Frozen
 from farm.ranges import closed_count, closed_range
 
 PlaceKind = Literal["corridor", "gait_lab", "living_room", "gym", "street"]
 
 
-class _Section(BaseModel):
-    """Frozen, and strict about keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PeopleVariation(_Section):
+class PeopleVariation(Frozen):
     """Looks of the walkers."""
 
 
-class PlaceVariation(_Section):
+class PlaceVariation(Frozen):
     """Where they walk."""
 
     kinds: tuple[PlaceKind, ...] = Field(
@@ -37,7 +32,7 @@ class PlaceVariation(_Section):
     )
 
 
-class LightVariation(_Section):
+class LightVariation(Frozen):
     """How it is lit, and how the cameras are set to that light."""
 
     lamp_elevation_deg: closed_range(25.0, 85.0) = Field(  # type: ignore[valid-type]
@@ -61,7 +56,7 @@ class LightVariation(_Section):
     )
 
 
-class SceneVariation(_Section):
+class SceneVariation(Frozen):
     """The `scene` section."""
 
     people: PeopleVariation = PeopleVariation()

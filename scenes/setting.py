@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scenes.body import BodyMesh
 from scenes.cameras import Camera
@@ -18,7 +19,7 @@ from scenes.place import Place
 from scenes.room import room_box, room_panels
 from scenes.settle import Standing, settle
 from scenes.surface import Array
-from scenes.textures import FLOOR_TEXTURE_TILES, WALL_TEXTURE_M, floor_texture, plaster_texture
+from scenes.textures import FLOOR_TEXTURE_TILES, WALL_TEXTURE_M, plaster_texture
 
 _LOWEST_LIGHT, _DARK_TO_M = 0.72, 0.6
 """Share of the surrounding light that reaches furniture at the floor, and height from which all does."""
@@ -71,7 +72,11 @@ def make_setting(place: Place, *, outline: Array, cameras: Sequence[Camera]) -> 
     standing = settle(place.pieces, box, outline=outline, eyes=eyes)
     panels = room_panels(place, box)
     if standing:
-        panels = (*panels, _pieces_panel(standing, place.texture_seed), _dark_below(standing, place, box))
+        panels = (
+            *panels,
+            _pieces_panel(standing, place.texture_seed),
+            _dark_below(standing, place, box, panels[0].texture),
+        )
     solids = tuple(piece.world(part.vertices) for piece in standing for part in piece.parts)
     return Setting(box, panels, solids, ())
 
@@ -102,8 +107,8 @@ def _pieces_panel(standing: Sequence[Standing], seed: int) -> Panel:
     )
 
 
-def _dark_below(standing: Sequence[Standing], place: Place, box: RoomBox) -> Panel:
-    """The floor once more around each piece, darker the nearer: where furniture keeps the light off it."""
+def _dark_below(standing: Sequence[Standing], place: Place, box: RoomBox, texture: NDArray[np.uint8]) -> Panel:
+    """The floor, of this texture, once more around each piece, darker the nearer: furniture keeps light off it."""
     grid = np.linspace(0.0, 1.0, _DARK_CELLS + 1)
     u, v = np.meshgrid(grid, grid, indexing="ij")
     number = np.arange(u.size).reshape(u.shape)
@@ -136,5 +141,5 @@ def _dark_below(standing: Sequence[Standing], place: Place, box: RoomBox) -> Pan
         colours=np.concatenate(colours),
         uv=np.stack([spots[:, 2] - box.z0, spots[:, 0] - box.x0], axis=1) / repeat,
         gloss=place.floor_gloss,
-        texture=floor_texture(place),
+        texture=texture,
     )
