@@ -1,9 +1,9 @@
-"""Which keypoints a camera sees: rays against the pictured body and the room.
+"""Which keypoints a camera sees: rays against the pictured body and everything around it.
 
 Each body part is the convex hull of its pictured, dressed mesh, and moves with
 its bone in a pybullet world without physics. A keypoint inside flesh, as joint
 centres are, is not hidden by the flesh around it, but by everything else:
-other limbs, the far side of its own trunk or head, the room.
+other limbs, the far side of its own trunk or head, walls, furniture, passers-by.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from farm.sampling.anatomy import KEYPOINTS
 from scenes.body import BONES, BodyMesh
 from scenes.cameras import Camera
 from scenes.panel import RoomBox
+from scenes.passer_by import PasserBy
 from scenes.physics_engine import pybullet
 from scenes.surface import Array
 
@@ -58,17 +59,13 @@ OWN_FLESH: Mapping[str, tuple[tuple[str, ...], float]] = MappingProxyType(
 """Of each keypoint: the parts around it, and how deep (m, generic body) it may lie beneath their surface."""
 
 
-class OcclusionWorld:
-    """One dressed person's hulls in a room; close it (or use `with`) to free pybullet's memory."""
+class _Person:
+    """One dressed person's convex hulls in a pybullet world, one for each bone that has flesh."""
 
-    def __init__(self, mesh: BodyMesh, box: RoomBox, *, size: float = 1.0) -> None:
-        """Args:
-        size: Stature relative to the generic body; scales the depths of `OWN_FLESH`.
-        """
-        self._client = pybullet.connect(pybullet.DIRECT)
-        self._size = size
+    def __init__(self, client: int, mesh: BodyMesh) -> None:
+        self._client = client
         self._bones: list[int] = []
-        self._body_of: dict[int, str] = {}
+        self.body_of: dict[int, str] = {}
         owner = np.argmax(mesh.weights, axis=1)
         bone_from_bind = np.linalg.inv(mesh.bind)
         for number, bone in enumerate(BONES):
@@ -76,12 +73,53 @@ class OcclusionWorld:
             if len(points) < 4:
                 continue
             local = points @ bone_from_bind[number, :3, :3].T + bone_from_bind[number, :3, 3]
-            self._body_of[self._add_hull(_extreme(local))] = bone
+            self.body_of[_add_hull(client, _extreme(local))] = bone
             self._bones.append(number)
-        self._hulls = tuple(self._body_of)
+        self._hulls = tuple(self.body_of)
+        self._places: list[list[list[float]]] = []
+        self._turns: list[list[list[float]]] = []
+
+    def learn(self, bones: Array) -> None:
+        """Take over the poses `[F, J, 4, 4]` (world from bone) of all pictures."""
+        mine = bones[:, self._bones]
+        self._places = mine[..., :3, 3].tolist()
+        self._turns = _quaternions_xyzw(mine[..., :3, :3]).tolist()
+
+    def stand(self, frame: int) -> None:
+        """Move the hulls to where they are in one picture."""
+        for hull, place, turn in zip(self._hulls, self._places[frame], self._turns[frame], strict=True):
+            pybullet.resetBasePositionAndOrientation(hull, place, turn, physicsClientId=self._client)
+
+
+class OcclusionWorld:
+    """The walker's hulls and all that may hide them; close it (or use `with`) to free pybullet's memory."""
+
+    def __init__(
+        self,
+        mesh: BodyMesh,
+        box: RoomBox,
+        *,
+        solids: Sequence[Array] = (),
+        passers_by: Sequence[PasserBy] = (),
+        size: float = 1.0,
+    ) -> None:
+        """Args:
+        solids: Convex point sets `[P, 3]` (m, world axes) of what stands around.
+        passers_by: Other people; what is asked of the world's visibility is asked at their pictures.
+        size: Stature relative to the generic body; scales the depths of `OWN_FLESH`.
+        """
+        self._client = pybullet.connect(pybullet.DIRECT)
+        self._size = size
+        self._walker = _Person(self._client, mesh)
         for centre, half in _walls(box):
             shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, physicsClientId=self._client)
             pybullet.createMultiBody(0, shape, basePosition=centre, physicsClientId=self._client)
+        for points in solids:
+            _add_hull(self._client, points)
+        self._passers_by = [(person, _Person(self._client, person.mesh)) for person in passers_by]
+        for person, hulls in self._passers_by:
+            hulls.learn(person.bones)
+            hulls.stand(0)
 
     def __enter__(self) -> OcclusionWorld:
         return self
@@ -101,20 +139,18 @@ class OcclusionWorld:
         """What each camera sees of each keypoint.
 
         Args:
-            bones: `[F, J, 4, 4]` world from bone (`scenes.body.bone_transforms`).
+            bones: `[F, J, 4, 4]` world from bone of the walker (`scenes.body.bone_transforms`).
             keypoints: `[F, K, 3]` m, order of `KEYPOINTS`.
 
         Returns:
             One `[F, K]` array for each camera: 0 outside the picture, 1 occluded, 2 visible.
         """
-        rotations = _quaternions_xyzw(bones[:, self._bones, :3, :3])
+        self._walker.learn(bones)
+        moving = [self._walker, *(hulls for person, hulls in self._passers_by if person.moves)]
         hidden = np.zeros((len(cameras), *keypoints.shape[:2]), dtype=bool)
         for frame in range(len(bones)):
-            for row, hull in enumerate(self._hulls):
-                place = bones[frame, self._bones[row], :3, 3]
-                pybullet.resetBasePositionAndOrientation(
-                    hull, place.tolist(), rotations[frame, row].tolist(), physicsClientId=self._client
-                )
+            for figure in moving:
+                figure.stand(frame)
             pybullet.performCollisionDetection(physicsClientId=self._client)
             eyes = np.stack([camera.world_from_camera[frame, :3, 3] for camera in cameras])
             hidden[:, frame] = self._hidden(eyes, keypoints[frame])
@@ -147,17 +183,17 @@ class OcclusionWorld:
                     continue
                 flesh, reach = OWN_FLESH[KEYPOINTS[ray % len(keypoints)]]
                 depth = (1.0 - fraction) * length[ray]
-                allowed = reach * self._size if self._body_of.get(hit, "room") in flesh else 0.005
+                allowed = reach * self._size if self._walker.body_of.get(hit, "room") in flesh else 0.005
                 hidden[ray] = depth > allowed
         return hidden.reshape(len(eyes), len(keypoints))
 
-    def _add_hull(self, points: Array) -> int:
-        shape = pybullet.createCollisionShape(
-            pybullet.GEOM_MESH, vertices=points.tolist(), physicsClientId=self._client
-        )
-        if shape < 0:
-            raise RuntimeError(f"pybullet refused a hull of {len(points)} points")
-        return int(pybullet.createMultiBody(0, shape, physicsClientId=self._client))
+
+def _add_hull(client: int, points: Array) -> int:
+    """Add the convex hull of points `[P, 3]`, at the world's origin."""
+    shape = pybullet.createCollisionShape(pybullet.GEOM_MESH, vertices=points.tolist(), physicsClientId=client)
+    if shape < 0:
+        raise RuntimeError(f"pybullet refused a hull of {len(points)} points")
+    return int(pybullet.createMultiBody(0, shape, physicsClientId=client))
 
 
 def _extreme(points: Array) -> Array:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.body import BodyMesh
 from scenes.cameras import Camera
 from scenes.panel import Panel, RoomBox, corner_light
+from scenes.passer_by import PasserBy
 from scenes.place import Place
 from scenes.room import room_box, room_panels
 from scenes.settle import Standing, settle
@@ -27,21 +27,6 @@ _LOWEST_LIGHT, _DARK_TO_M = 0.72, 0.6
 _DARKEST, _DARK_REACH_M, _DARK_CELLS = 0.42, 0.30, 6
 _DARK_HEIGHT_M = 0.0006
 """Above the floor, and below a strip laid out on it."""
-
-
-@dataclass(frozen=True)
-class PasserBy:
-    """Somebody else in the picture: decoration, never labelled; the mask has 0 there.
-
-    Attributes:
-        mesh: Clothed, coarse.
-        bones: `[F, J, 4, 4]` world from bone, one for each picture.
-        moves: Whether `bones` differ from picture to picture.
-    """
-
-    mesh: BodyMesh
-    bones: Array
-    moves: bool
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from scenes.occlusion import OWN_FLESH, VISIBLE, OcclusionWorld
 from tests.norm_walk import norm_walk
 from workers.render import raster as raster_module
 from workers.render.context import gl_context
-from workers.render.film import Stage, make_raster, set_stage, shoot
+from workers.render.film import Stage, make_raster, occlusion_world, set_stage, shoot
 from workers.render.skinned import SkinnedMesh
 
 OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -255,7 +255,7 @@ def stages_ms(
     ]
     try:
         draw()
-        with OcclusionWorld(stage.meshes[-1], stage.box, size=stage.figure.size) as world:
+        with occlusion_world(stage) as world:
             world.visibility(stage.bones, labels.keypoints_3d, stage.cameras)
     finally:
         for owner, attribute, original in changed:

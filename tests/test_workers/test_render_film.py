@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -15,9 +16,11 @@ from farm.records import FrameSet, GaitLabels, GaitParameters, Trajectory, ViewF
 from farm.sampling.anatomy import KEYPOINTS, Anatomy, anatomy
 from scenes.body import PARTS
 from scenes.cameras import unproject
+from scenes.furniture import box as solid_box
 from scenes.occlusion import OCCLUDED, OUTSIDE, OWN_FLESH, VISIBLE
+from scenes.passer_by import PasserBy
 from tests.norm_walk import norm_walk
-from workers.render.film import FAR_CELL_M, film, finenesses
+from workers.render.film import FAR_CELL_M, Stage, film, finenesses, set_stage, shoot
 
 SIZE = (160, 160)
 FRAME_RATE_HZ = 6.0
@@ -75,6 +78,53 @@ def test_swapped_sides_are_found_out(name: str) -> None:
         KEYPOINTS.index("_".join([swap.get(word, word) for word in keypoint.split("_")])) for keypoint in KEYPOINTS
     ]
     assert own_part_share(view, view.keypoints_2d[:, column]) < 0.9
+
+
+def screened(stage: Stage) -> Stage:
+    """The same with a screen of 1.2 m breadth and 1.1 m height between the side camera and the walkway."""
+    middle = 0.5 * (stage.bones[:, 0, :3, 3].min(axis=0) + stage.bones[:, 0, :3, 3].max(axis=0))
+    eye = stage.cameras[2].world_from_camera[0, :3, 3]
+    x, z = (middle + 0.4 * (eye - middle))[[0, 2]]
+    screen = solid_box((x - 0.6, 0.0, z - 0.02), (x + 0.6, 1.1, z + 0.02), (0.4, 0.5, 0.6))
+    panel = dataclasses.replace(
+        stage.setting.panels[0], vertices=screen.vertices, normals=screen.normals, faces=screen.faces.astype(np.int32),
+        colours=np.full((len(screen.vertices), 3), 0.5), uv=screen.vertices[:, :2],
+    )  # fmt: skip
+    setting = stage.setting
+    setting = dataclasses.replace(setting, panels=(*setting.panels, panel), solids=(*setting.solids, screen.vertices))
+    return dataclasses.replace(stage, setting=setting)
+
+
+def with_passer_by(stage: Stage) -> Stage:
+    """The same with somebody who walks alike, 1 m nearer to the side camera and half a step behind."""
+    aside = np.eye(4)
+    aside[[0, 2], 3] = -0.3, np.sign(stage.cameras[2].world_from_camera[0, 2, 3])
+    passer_by = PasserBy(stage.meshes[-1], aside @ stage.bones, moves=True)
+    return dataclasses.replace(stage, setting=dataclasses.replace(stage.setting, passers_by=(passer_by,)))
+
+
+@pytest.mark.parametrize("hide", [screened, with_passer_by])
+def test_visibility_agrees_with_the_mask_where_something_stands_before_the_walker(
+    hide: Callable[[Stage], Stage],
+) -> None:
+    """Where all pixels around a keypoint are lost from the mask, it is no longer visible; where none is, it is as
+    before."""
+    campaign = order(rgb="none")
+    stage = set_stage(campaign, *walked())
+    free, hidden = (shoot(campaign, some, walked()[3]).view("side") for some in (stage, hide(stage)))
+    lost = np.zeros(free.visibility.shape, dtype=np.int64)
+    for frame, column in np.argwhere(free.visibility == VISIBLE):
+        x, y = np.rint(free.keypoints_2d[frame, column]).astype(int)
+        around = (slice(max(y - 2, 0), y + 3), slice(max(x - 2, 0), x + 3))
+        gone = hidden.mask[frame][around] != free.mask[frame][around]
+        lost[frame, column] = 1 if gone.all() else 0 if not gone.any() else -1
+    seen = free.visibility == VISIBLE
+    assert (seen & (lost == 1)).sum() > 15
+    assert (seen & (lost == 0)).sum() > 60
+    assert np.mean(hidden.visibility[seen & (lost == 1)] == OCCLUDED) > 0.97
+    assert np.mean(hidden.visibility[seen & (lost == 0)] == VISIBLE) > 0.97
+    assert np.array_equal(hidden.bbox, free.bbox), "the box is the whole person's, hidden or not"
+    assert own_part_share(hidden, hidden.keypoints_2d) > 0.95
 
 
 def test_arrays_have_the_shapes_and_types_of_the_record() -> None:

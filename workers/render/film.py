@@ -88,12 +88,13 @@ def shoot(campaign: Campaign, stage: Stage, labels: GaitLabels) -> FrameSet:
                 stage.levels,
                 np.stack([camera.world_from_camera for camera in stage.cameras], axis=1),
                 np.stack([camera.intrinsics for camera in stage.cameras]),
+                passers_by=[person.bones for person in stage.setting.passers_by],
                 rgb=draws_rgb, mask=wanted.mask, depth=wanted.depth,
             )  # fmt: skip
         rgb, mask = pictures.rgb, pictures.mask
         if pictures.depth_m is not None:
             depth = np.minimum(np.round(pictures.depth_m * 1000.0), 65535).astype(np.uint16)
-    with OcclusionWorld(stage.meshes[-1], stage.box, size=stage.figure.size) as world:
+    with occlusion_world(stage) as world:
         visibility = world.visibility(stage.bones, labels.keypoints_3d, stage.cameras)
     return FrameSet(
         frame_rate_hz=labels.frame_rate_hz,
@@ -174,7 +175,19 @@ def make_raster(campaign: Campaign, stage: Stage) -> Raster:
         stage.scene.light,
         image_size=campaign.pictures.image_size,
         views=len(stage.cameras),
+        passers_by=[person.mesh for person in stage.setting.passers_by],
         shadows=campaign.pictures.shadows,
+    )
+
+
+def occlusion_world(stage: Stage) -> OcclusionWorld:
+    """What sight meets on a stage; close it after the last question."""
+    return OcclusionWorld(
+        stage.meshes[-1],
+        stage.box,
+        solids=stage.setting.solids,
+        passers_by=stage.setting.passers_by,
+        size=stage.figure.size,
     )
 
 
