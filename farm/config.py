@@ -21,7 +21,9 @@ from farm.frozen import Frozen
 from farm.ranges import closed_range as _range
 from farm.records import BodyModel, Side
 from farm.sampling.conditions import CONDITIONS
-from farm.scene_config import LightVariation, PeopleVariation, PlaceVariation, SceneVariation
+from farm.scene_config import CameraVariation, LightVariation, PeopleVariation, PlaceVariation, SceneVariation
+from farm.view_config import STANDARD_VIEWS as STANDARD_VIEWS
+from farm.view_config import View as View
 
 SHIPPED_CAMPAIGNS = ("demo", "healthy", "conditions")
 SAMPLE_RATE_HZ = 100.0
@@ -89,42 +91,6 @@ class Simulation(Frozen):
     )  # fmt: skip
 
 
-class View(Frozen):
-    """One camera: fixed, or panning on the spot to follow the walker.
-
-    `azimuth_deg` is where the camera stands as seen from the middle of the walk:
-    0 ahead of the walker (who comes towards it), 90 to the walker's right, 180 behind.
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
-    kind: Literal["fixed", "pan"] = "fixed"
-    azimuth_deg: float = Field(ge=-360.0, le=360.0)
-    azimuth_jitter_deg: float = Field(3.0, ge=0.0, le=45.0)
-    distance_m: _range(1.0, 40.0) = (2.5, 4.0)  # type: ignore[valid-type]
-    height_m: _range(0.2, 8.0) = (0.9, 1.5)  # type: ignore[valid-type]
-    pitch_jitter_deg: float = Field(1.5, ge=0.0, le=20.0)
-    vertical_fov_deg: _range(15.0, 100.0) = (40.0, 55.0)  # type: ignore[valid-type]
-
-
-STANDARD_VIEWS: dict[str, View] = {
-    # As in Yamada et al. (2025): F and B on the walkway's axis, side camera that rotates to follow.
-    # Distances of fixed views are measured from the nearer end of the walk.
-    "front": View(name="front", kind="fixed", azimuth_deg=0.0),
-    "back": View(name="back", kind="fixed", azimuth_deg=180.0),
-    "side": View(name="side", kind="pan", azimuth_deg=90.0, distance_m=(4.0, 6.0), vertical_fov_deg=(30.0, 42.0)),
-    "oblique": View(name="oblique", azimuth_deg=45.0, azimuth_jitter_deg=15.0, height_m=(1.0, 1.8)),
-    # Under the ceiling of a hall or on a lamp post: steep, wide, and not quite level.
-    "surveillance": View(
-        name="surveillance",
-        azimuth_deg=30.0,
-        azimuth_jitter_deg=20.0,
-        distance_m=(1.5, 3.0),
-        height_m=(2.6, 4.5),
-        pitch_jitter_deg=3.0,
-        vertical_fov_deg=(60.0, 85.0),
-    ),
-}
-
 SEED_PAPER_VIEWS = ("front", "back", "side")
 """What is filmed where a campaign names no views."""
 
@@ -148,14 +114,16 @@ class Pictures(Frozen):
             return value
         resolved = []
         for item in value:
-            if not isinstance(item, str):
+            named = item if isinstance(item, str) else item.get("like") if isinstance(item, dict) else None
+            if named is None:
                 resolved.append(item)
-            elif item in STANDARD_VIEWS:
-                resolved.append(STANDARD_VIEWS[item])
+            elif named in STANDARD_VIEWS:
+                changes = {} if isinstance(item, str) else {key: item[key] for key in item if key != "like"}
+                resolved.append(STANDARD_VIEWS[named].model_dump() | changes)
             else:
                 raise ValueError(
-                    f"there is no view {item!r}; the standard views are {', '.join(STANDARD_VIEWS)}, "
-                    "others are written as a mapping with name, kind, azimuth_deg, ..."
+                    f"there is no view {named!r}; the standard views are {', '.join(STANDARD_VIEWS)}, others are "
+                    "written as a mapping with name, kind, azimuth_deg, ... or with what differs (like: side, ...)"
                 )
         return resolved
 
@@ -308,6 +276,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         "population": Population, "conditions": ConditionShare, "simulation": Simulation,
         "pictures": Pictures, "views": View, "quality": QualityLimits,
         "scene": SceneVariation, "people": PeopleVariation, "place": PlaceVariation, "light": LightVariation,
+        "cameras": CameraVariation,
     }  # fmt: skip
     for part in loc:
         model = nested.get(str(part), model)

@@ -56,9 +56,19 @@ class LightVariation(Frozen):
     )
 
 
+class CameraVariation(Frozen):
+    """What cameras do to pictures, for all views alike; how much of it is each view's own (`pictures: views`).
+
+    What is switched off is drawn all the same, so that nothing else changes with it.
+    """
+
+    shake: bool = Field(True, description="hands sway and tremble; false: every camera stands on a tripod")
+
+
 class SceneVariation(Frozen):
     """The `scene` section."""
 
     people: PeopleVariation = PeopleVariation()
     place: PlaceVariation = PlaceVariation()
     light: LightVariation = LightVariation()
+    cameras: CameraVariation = CameraVariation()

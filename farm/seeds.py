@@ -6,6 +6,8 @@ generator is shared and no state is carried from one sample to the next.
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -29,10 +31,28 @@ class Stream(IntEnum):
     SENSOR = 12
 
 
-def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
-    """The generator of one stream of one sample.
+def generator(seed: int, stream: Stream, index: int, *parts: int) -> np.random.Generator:
+    """The generator of one stream of one sample, or of a part of it that can be made alone (`parts`: 32 bits each).
 
     `SeedSequence` keys never collide for different (stream, index), which adding
     seeds together does not promise.
     """
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(int(stream), index))))
+    key = (int(stream), index, *parts)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+def name_key(name: str) -> int:
+    """32 bits of a name, such as a view's, as one of a generator's `parts`."""
+    return zlib.crc32(name.encode())
+
+
+def branch(rng: np.random.Generator, names: Sequence[str]) -> list[np.random.Generator]:
+    """A generator for each name, each a function of `rng`'s next numbers and its own name alone.
+
+    So a view's camera stays as it is when others are added to the campaign.
+    """
+    entropy = [int(word) for word in rng.integers(0, 2**32, 4, dtype=np.uint64)]
+    return [
+        np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy, spawn_key=(name_key(name),))))
+        for name in names
+    ]

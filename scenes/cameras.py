@@ -3,16 +3,23 @@
 Axes are OpenCV's: x right, y down, z into the scene. Pixel (0, 0) is the centre
 of the top-left pixel, so a picture of W x H pixels spans [-0.5, W - 0.5] and its
 middle is ((W - 1) / 2, (H - 1) / 2).
+
+A picture's moment is the middle of its middle row's exposure. With a rolling
+shutter, row v is exposed `readout * (v / (H - 1) - 1/2)` later.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farm.lens import PINHOLE, distort, undistort
+from scenes.camera_path import CameraPath
+from scenes.camera_path import look as look
+from scenes.shake import Shake
 from scenes.viewpoint import CameraDraw
 
 Array = NDArray[np.float64]
@@ -20,10 +27,20 @@ Array = NDArray[np.float64]
 FRAME_MARGIN = 0.05
 """Share of the picture's half height and half breadth that the walk keeps free on each side."""
 
+NEAREST_M = 0.6
+"""No camera is nearer than this to the walker, in the plane, whatever was drawn."""
+
 _STEP_BACK = 1.04
-_MAX_STEPS = 60
+_MAX_STEPS = 90
 _FOLLOW_S = 0.35
 """A camera operator follows the walker, not each step: time constant of the smoothing, forwards and backwards."""
+
+_CLOSED_WALK_M = 0.5
+"""A walk that ends nearer to its start than this has no direction from the one to the other."""
+
+_ROW_STEPS = 4
+"""Of the fixed-point iteration for a rolling shutter. Each shrinks the error by the pixels that a point moves while the
+picture is read, over the picture's height: some twentyfold."""
 
 _UP = np.array([0.0, 1.0, 0.0])
 
@@ -38,6 +55,8 @@ class Camera:
         image_size: Width and height in pixels.
         distortion: `[5]` of `farm.lens`.
         shutter: `[2]` s, exposure of a row, and readout from the first row to the last.
+        time: `[F]` s of the pictures; needed where the shutter is not zero.
+        path: Where the camera is between pictures; None where it never moves.
     """
 
     name: str
@@ -46,10 +65,13 @@ class Camera:
     image_size: tuple[int, int]
     distortion: Array = field(default_factory=PINHOLE.copy)
     shutter: Array = field(default_factory=lambda: np.zeros(2))
+    time: Array = field(default_factory=lambda: np.empty(0))
+    path: CameraPath | None = None
 
     def project(self, points: Array) -> tuple[Array, Array]:
         """Pixels `[F, ..., 2]` and depth `[F, ...]` (m along the optical axis) of world points `[F, ..., 3]`.
 
+        All at the pictures' moments, also under a rolling shutter: see `project_moving`.
         Pixels are NaN for points that are not in front of the camera, or so far aside that no lens
         of this distortion sees them.
         """
@@ -59,6 +81,57 @@ class Camera:
         """World points `[F, ..., 3]` of pixels `[F, ..., 2]` at `depth` `[F, ...]`: the inverse of `project`."""
         return unproject(pixels, depth, self.world_from_camera, self.intrinsics, self.distortion)
 
+    @property
+    def rolls(self) -> bool:
+        """Whether rows are exposed one after the other."""
+        return bool(self.shutter[1] > 0)
+
+    def delay(self, rows: Array) -> Array:
+        """How much later (s) than the picture's moment `rows` `[...]` are exposed; rows outside as the nearest edge."""
+        height = self.image_size[1]
+        share = np.clip(rows, -0.5, height - 0.5) / max(height - 1, 1) - 0.5
+        return np.where(np.isfinite(share), self.shutter[1] * share, 0.0)
+
+    def poses(self, delay: Array) -> Array:
+        """World from camera `[F, ..., 4, 4]` at `delay` `[F, ...]` s after the pictures' moments."""
+        lead = (len(delay),) + (1,) * (delay.ndim - 1)
+        if self.path is None:
+            steady = self.world_from_camera.reshape(*lead, 4, 4)
+            return np.broadcast_to(steady, (*delay.shape, 4, 4))
+        return self.path.at(self.time.reshape(lead) + delay)
+
+    def project_moving(self, points_at: Callable[[Array], Array], count: int) -> tuple[Array, Array]:
+        """Pixels `[F, P, 2]` and depth `[F, P]` of points, each at the moment at which its own row is exposed.
+
+        Args:
+            points_at: World points `[F, P, 3]` at moments `[F, P]` s.
+            count: P.
+        """
+        moment = np.repeat(self.time[:, None], count, axis=1)
+        pixels, depth = self.project(points_at(moment))
+        for _ in range(_ROW_STEPS if self.rolls else 0):
+            delay = self.delay(pixels[..., 1])
+            pixels, depth = _project(points_at(moment + delay), self.poses(delay), self.intrinsics, self.distortion)
+        return pixels, depth
+
+    def project_swept(self, points: Array) -> tuple[Array, Array]:
+        """As `project_moving`, of points `[3, F, P, 3]` known at `sweep` after the pictures' moments: a parabola
+        through the three places in the picture, good to a hundredth of a pixel."""
+        offsets = np.broadcast_to(self.sweep[:, None, None], points.shape[:3])
+        poses = np.stack([self.poses(offset[:, :1]) for offset in offsets])
+        pixels, depth = _project(points, poses, self.intrinsics, self.distortion)
+        before, now, after = pixels
+        result = now
+        for _ in range(_ROW_STEPS if self.rolls else 0):
+            u = (self.delay(result[..., 1]) / self.sweep[2])[..., None]
+            result = now + 0.5 * u * (after - before) + 0.5 * u * u * (after - 2 * now + before)
+        return result, depth[1]
+
+    @property
+    def sweep(self) -> Array:
+        """`[3]` s: the first row's delay, none, and the last row's."""
+        return np.asarray(0.5 * self.shutter[1] * np.array([-1.0, 0.0, 1.0]))
+
 
 def project(
     points: Array, world_from_camera: Array, intrinsics: Array, distortion: Array = PINHOLE
@@ -66,9 +139,13 @@ def project(
     """Pixels `[F, ..., 2]` and depths `[F, ...]` of world points `[F, ..., 3]` under poses `[F, 4, 4]`."""
     points = np.asarray(points, dtype=float)
     lead = (len(points),) + (1,) * (points.ndim - 2)
-    turn = world_from_camera[:, :3, :3].reshape(*lead, 3, 3)
-    offset = points - world_from_camera[:, :3, 3].reshape(*lead, 3)
-    local = np.einsum("...ij,...i->...j", turn, offset)
+    return _project(points, world_from_camera.reshape(*lead, 4, 4), intrinsics, distortion)
+
+
+def _project(points: Array, poses: Array, intrinsics: Array, distortion: Array) -> tuple[Array, Array]:
+    """The same with a pose for each point: `[..., 3]` and `[..., 4, 4]`."""
+    offset = points - poses[..., :3, 3]
+    local = np.einsum("...ij,...i->...j", poses[..., :3, :3], offset)
     depth = local[..., 2]
     ahead = depth > 1e-6
     scaled = np.where(ahead[..., None], local[..., :2] / np.where(ahead, depth, 1.0)[..., None], np.nan)
@@ -80,8 +157,7 @@ def unproject(
     pixels: Array, depth: Array, world_from_camera: Array, intrinsics: Array, distortion: Array = PINHOLE
 ) -> Array:
     """World points `[F, ..., 3]` of pixels `[F, ..., 2]` at `depth` `[F, ...]`: the inverse of `project`."""
-    focal = np.array([intrinsics[0, 0], intrinsics[1, 1]])
-    rays = undistort((pixels - intrinsics[:2, 2]) / focal, distortion)
+    rays = undistort((pixels - intrinsics[:2, 2]) / np.array([intrinsics[0, 0], intrinsics[1, 1]]), distortion)
     local = np.concatenate([rays * depth[..., None], depth[..., None]], axis=-1)
     lead = (len(local),) + (1,) * (local.ndim - 2)
     turn = world_from_camera[:, :3, :3].reshape(*lead, 3, 3)
@@ -97,84 +173,103 @@ def intrinsics_matrix(image_size: tuple[int, int], vertical_fov_deg: float) -> A
     return np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
 
 
-def look(position: Array, forward: Array, roll_rad: float = 0.0) -> Array:
-    """Poses `[..., 4, 4]` of cameras at `position` `[..., 3]` that look along `forward` `[..., 3]`, top upwards."""
-    z = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
-    x = np.cross(z, np.broadcast_to(_UP, z.shape))
-    x /= np.linalg.norm(x, axis=-1, keepdims=True)
-    y = np.cross(z, x)
-    c, s = np.cos(roll_rad), np.sin(roll_rad)
-    pose = np.zeros((*z.shape[:-1], 4, 4))
-    pose[..., :3, 0] = c * x + s * y
-    pose[..., :3, 1] = c * y - s * x
-    pose[..., :3, 2] = z
-    pose[..., :3, 3] = position
-    pose[..., 3, 3] = 1.0
-    return pose
-
-
 def place_camera(
-    draw: CameraDraw, *, outline: Array, pelvis: Array, frame_rate_hz: float, image_size: tuple[int, int]
+    draw: CameraDraw, *, outline: Array, pelvis: Array, time: Array, image_size: tuple[int, int]
 ) -> Camera:
     """Put one camera where it was drawn, and back from there as far as the whole walk needs.
 
     Args:
         outline: `[F, P, 3]` m, points that bound the walker in every picture.
         pelvis: `[F, 3]` m, whom a panning camera follows.
+        time: `[F]` s.
 
     Returns:
-        The camera. Its jitter is what was drawn, less what would cut the walker off.
+        The camera. Its jitter is what was drawn, less what would cut the walker off; all of it with `keep_in_view`
+        off, but for a clearance of `NEAREST_M`.
     """
-    start, end = pelvis[0], pelvis[-1]
     middle = 0.5 * (pelvis.min(axis=0) + pelvis.max(axis=0))
-    heading = np.array([end[0] - start[0], 0.0, end[2] - start[2]])
-    length = float(np.linalg.norm(heading))
-    heading = heading / length if length > 0.5 else np.array([1.0, 0.0, 0.0])
-    right = np.cross(heading, _UP)
+    heading = _heading(pelvis)
     azimuth = np.deg2rad(draw.azimuth_deg)
-    towards = np.cos(azimuth) * heading + np.sin(azimuth) * right
-    reach = 0.5 * length * abs(float(np.cos(azimuth))) if draw.view.kind == "fixed" else 0.0
-    followed = _smoothed(pelvis, frame_rate_hz)
-    intrinsics = intrinsics_matrix(image_size, draw.vertical_fov_deg)
+    towards = np.cos(azimuth) * heading + np.sin(azimuth) * np.cross(heading, _UP)
+    reach = float(((pelvis - middle) @ towards).max()) if draw.view.kind == "fixed" else 0.0
+    followed = _smoothed(pelvis, time)
+    along = draw.follow * (followed - middle)
+    along[:, 1] = 0.0
+    camera = Camera(
+        draw.view.name,
+        np.empty((0, 4, 4)),
+        intrinsics_matrix(image_size, draw.vertical_fov_deg),
+        image_size,
+        time=np.asarray(time, dtype=float),
+    )
     distance = draw.distance_m
     for _ in range(_MAX_STEPS):
-        position = middle + (reach + distance) * towards
-        position[1] = draw.height_m
-        poses, fits = _aimed(draw, position, outline, followed, intrinsics, image_size)
+        stand = middle + (reach + distance) * towards
+        stand[1] = draw.height_m
+        placed, fits = _aimed(draw, camera, stand + along, outline, followed)
         if fits:
             break
         distance *= _STEP_BACK
-    return Camera(draw.view.name, poses, intrinsics, image_size)
+    return placed
 
 
-def _aimed(
-    draw: CameraDraw, position: Array, outline: Array, followed: Array, intrinsics: Array, image_size: tuple[int, int]
-) -> tuple[Array, bool]:
-    """Poses of a camera at `position` that keep `outline` in the picture, and whether they do."""
-    offset = outline - position
+def _aimed(draw: CameraDraw, camera: Camera, position: Array, outline: Array, followed: Array) -> tuple[Camera, bool]:
+    """`camera` at `position` `[F, 3]`, turned so as to keep `outline` in the picture, and whether it does."""
+    offset = outline - position[:, None]
     bearing = np.arctan2(offset[..., 2], offset[..., 0])
     level = np.hypot(offset[..., 0], offset[..., 2])
     elevation = np.arctan2(offset[..., 1], level)
-    half_v = np.arctan((0.5 * image_size[1]) / intrinsics[1, 1]) * (1 - FRAME_MARGIN)
-    half_h = np.arctan((0.5 * image_size[0]) / intrinsics[0, 0]) * (1 - FRAME_MARGIN)
-    roll = np.deg2rad(draw.roll_deg)
-    if draw.view.kind == "pan":
-        yaw = np.unwrap(np.arctan2(followed[:, 2] - position[2], followed[:, 0] - position[0]))
-    else:
+    half_h, half_v = (angle * (1 - FRAME_MARGIN) for angle in _half_angles(camera))
+    free = np.inf if not draw.view.keep_in_view else 0.0
+    if draw.view.kind == "fixed":
         middle = np.arctan2(np.sin(bearing).mean(), np.cos(bearing).mean())
         around = _wrapped(bearing - middle)
         yaw = np.full(len(outline), middle + 0.5 * (around.min() + around.max()))
+    else:
+        yaw = np.unwrap(np.arctan2(followed[:, 2] - position[:, 2], followed[:, 0] - position[:, 0]))
     around = _wrapped(bearing - yaw[:, None])
-    yaw = yaw + _within(np.deg2rad(draw.yaw_offset_deg), around.min() + half_h, around.max() - half_h)
-    pitch = 0.5 * (elevation.min() + elevation.max())
-    slack = max(0.0, half_v - 0.5 * float(np.ptp(elevation)))
-    pitch += float(np.clip(np.deg2rad(draw.pitch_offset_deg), -slack, slack))
-    forward = np.stack([np.cos(yaw) * np.cos(pitch), np.full_like(yaw, np.sin(pitch)), np.sin(yaw) * np.cos(pitch)], 1)
-    poses = look(np.broadcast_to(position, forward.shape), forward, roll)
-    pixels, depth = project(outline, poses, intrinsics)
-    half = np.array([0.5 * image_size[0], 0.5 * image_size[1]])
-    inside = np.abs(pixels - intrinsics[:2, 2]) <= half * (1 - 0.5 * FRAME_MARGIN)
-    return poses, bool(np.all(inside) and np.all(depth > 0.3))
+    yaw = yaw + _within(np.deg2rad(draw.yaw_offset_deg), around.min() + half_h + free, around.max() - half_h - free)
+    if draw.view.kind == "phone":
+        tilt = _smoothed(0.5 * (elevation.min(axis=1) + elevation.max(axis=1))[:, None], camera.time)[:, 0]
+    else:
+        tilt = np.full(len(outline), 0.5 * (elevation.min() + elevation.max()))
+    slack = max(0.0, half_v - float(np.abs(elevation - tilt[:, None]).max())) + free
+    pitch = tilt + np.clip(np.deg2rad(draw.pitch_offset_deg), -slack, slack)
+    path = CameraPath(
+        camera.time, position, yaw, pitch, float(np.deg2rad(draw.roll_deg)),
+        Shake(draw.shake, draw.shake_key) if draw.shake > 0 else None,
+    )  # fmt: skip
+    moves = draw.view.kind != "fixed" or path.shake is not None
+    poses = path.at(camera.time)
+    placed = replace(camera, world_from_camera=poses, path=path if moves else None)
+    clear = bool(level.min() > NEAREST_M)
+    if not draw.view.keep_in_view:
+        return placed, clear
+    pixels, depth = placed.project(outline)
+    half = 0.5 * np.array(camera.image_size)
+    inside = np.abs(pixels - camera.intrinsics[:2, 2]) <= half * (1 - 0.5 * FRAME_MARGIN)
+    return placed, clear and bool(np.all(inside) and np.all(depth > 0.3))
+
+
+def _heading(pelvis: Array) -> Array:
+    """Level unit vector `[3]` from the walk's start to its end; where both are one place, along its longest extent."""
+    way = (pelvis[-1] - pelvis[0]) * [1.0, 0.0, 1.0]
+    if np.linalg.norm(way) <= _CLOSED_WALK_M:
+        spread = (pelvis - pelvis.mean(axis=0)) * [1.0, 0.0, 1.0]
+        if np.ptp(spread, axis=0).max() <= _CLOSED_WALK_M:
+            return np.array([1.0, 0.0, 0.0])
+        longest = np.linalg.svd(spread, full_matrices=False)[2][0]
+        away = spread[np.argmax(np.linalg.norm(pelvis - pelvis[0], axis=1))] - spread[0]
+        way = longest * (np.sign(longest @ away) or 1.0)
+    return np.asarray(way / np.linalg.norm(way))
+
+
+def _half_angles(camera: Camera) -> tuple[float, float]:
+    """Angles (rad) from the optical axis to the middle of the picture's nearer side edge, and of its upper or lower."""
+    half = 0.5 * np.array(camera.image_size) / [camera.intrinsics[0, 0], camera.intrinsics[1, 1]]
+    edges = np.array([[half[0], 0.0], [-half[0], 0.0], [0.0, half[1]], [0.0, -half[1]]])
+    reach = np.abs(undistort(edges, camera.distortion))
+    return float(np.arctan(reach[:2, 0].min())), float(np.arctan(reach[2:, 1].min()))
 
 
 def _wrapped(angle: Array) -> Array:
@@ -186,10 +281,12 @@ def _within(offset: float, highest: float, lowest: float) -> float:
     return float(np.clip(offset, lowest, highest)) if lowest <= highest else 0.5 * (lowest + highest)
 
 
-def _smoothed(track: Array, frame_rate_hz: float) -> Array:
-    """`track` `[F, 3]` after an exponential filter forwards and backwards (no lag)."""
-    share = 1.0 - np.exp(-1.0 / (_FOLLOW_S * frame_rate_hz))
+def _smoothed(track: Array, time: Array) -> Array:
+    """`track` `[F, D]` after an exponential filter forwards and backwards (no lag)."""
     result = track.astype(float).copy()
+    if len(time) < 2:
+        return result
+    share = 1.0 - np.exp(-float(np.diff(time).mean()) / _FOLLOW_S)
     for order in (range(1, len(track)), range(len(track) - 2, -1, -1)):
         step = 1 if order.step > 0 else -1
         for i in order:

@@ -16,7 +16,7 @@ import numpy as np
 from farm.config import View
 from farm.records import Sex
 from farm.scene_config import SceneVariation
-from farm.seeds import Stream
+from farm.seeds import Stream, branch
 from scenes.light import Light, light_rand
 from scenes.place import Place, place_rand
 from scenes.viewpoint import CameraDraw, camera_rand
@@ -35,11 +35,7 @@ class SceneParameters:
     def record(self) -> dict[str, Any]:
         """As plain values, for the dataset's index."""
         drawn = {"clothes": asdict(self.clothes), "place": asdict(self.place), "light": asdict(self.light)}
-        cameras = {
-            camera.view.name: {key: value for key, value in vars(camera).items() if key != "view"}
-            for camera in self.cameras
-        }
-        return {**drawn, "cameras": cameras}
+        return {**drawn, "cameras": {camera.view.name: camera.record() for camera in self.cameras}}
 
 
 def scene_parameters_rand(
@@ -59,10 +55,10 @@ def scene_parameters_rand(
         sex: Shifts the shares of hair styles and cuts; none is excluded but by chance.
         age_years: The older, the more grey hair.
     """
-    cameras = rng_of(Stream.CAMERAS)
+    cameras = branch(rng_of(Stream.CAMERAS), [view.name for view in views])
     return SceneParameters(
         clothes=clothes_rand(rng_of(Stream.SCENE), variation.people, sex, age_years),
         place=place_rand(rng_of(Stream.PLACE), variation.place),
         light=light_rand(rng_of(Stream.LIGHT), variation.light),
-        cameras=tuple(camera_rand(cameras, view) for view in views),
+        cameras=tuple(camera_rand(rng, view, variation.cameras) for rng, view in zip(cameras, views, strict=True)),
     )

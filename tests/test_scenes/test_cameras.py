@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.config import STANDARD_VIEWS, View
-from scenes.cameras import Camera, intrinsics_matrix, look, place_camera, project, unproject
-from scenes.viewpoint import CameraDraw
+from farm.scene_config import CameraVariation, SceneVariation
+from farm.seeds import generator
+from scenes.cameras import NEAREST_M, Camera, intrinsics_matrix, look, place_camera, project, unproject
+from scenes.parameters import scene_parameters_rand
+from scenes.viewpoint import CameraDraw, camera_rand
 from tests.test_scenes.people import PEOPLE, scene
 
 FRAME_RATE_HZ = 10.0
@@ -38,7 +41,7 @@ def placed(view: str, **changes: float) -> tuple[Camera, np.ndarray, np.ndarray]
     outline, pelvis = walk()
     camera = place_camera(
         draw_for(STANDARD_VIEWS[view], **changes), outline=outline, pelvis=pelvis,
-        frame_rate_hz=FRAME_RATE_HZ, image_size=(256, 256),
+        time=np.arange(len(pelvis)) / FRAME_RATE_HZ, image_size=(256, 256),
     )  # fmt: skip
     return camera, outline, pelvis
 
@@ -122,12 +125,97 @@ def test_the_whole_walk_stays_in_the_picture(view: str, data: st.DataObject) -> 
             yaw_offset_deg=data.draw(st.floats(-0.75, 0.75)),
             roll_deg=data.draw(st.floats(-1.5, 1.5)),
         ),
-        outline=outline, pelvis=pelvis, frame_rate_hz=FRAME_RATE_HZ, image_size=(256, 256),
+        outline=outline, pelvis=pelvis, time=np.arange(len(pelvis)) / FRAME_RATE_HZ, image_size=(256, 256),
     )  # fmt: skip
     pixels, depth = camera.project(outline)
     assert np.all(depth > 0)
     assert pixels.min() > -0.5
     assert pixels.max() < 255.5
+
+
+def curved(kind: str, frames: int = 90, stature_m: float = 1.8) -> tuple[np.ndarray, np.ndarray]:
+    """Outline and pelvis of somebody who walks a quarter of a circle, there and back, or once around."""
+    share = np.linspace(0.0, 1.0, frames)
+    if kind == "quarter":
+        pelvis = np.stack([6.0 * np.sin(share * np.pi / 2), 0 * share, 6.0 - 6.0 * np.cos(share * np.pi / 2)], axis=1)
+    elif kind == "there and back":
+        way = 6.0 * (1.0 - np.abs(2.0 * share - 1.0))
+        pelvis = np.stack([way, 0 * share, 0.8 * np.sin(np.pi * share)], axis=1)
+    else:
+        pelvis = np.stack([2.5 * np.sin(2 * np.pi * share), 0 * share, 2.5 * np.cos(2 * np.pi * share)], axis=1)
+    box = np.array([[x, y, z] for x in (-0.45, 0.45) for y in (0.0, stature_m) for z in (-0.45, 0.45)])
+    return pelvis[:, None] + box, pelvis + np.array([0.0, 0.95, 0.0])
+
+
+@pytest.mark.parametrize("kind", ["quarter", "there and back", "around"])
+@pytest.mark.parametrize("view", list(STANDARD_VIEWS))
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_a_walk_that_is_not_straight_stays_in_the_picture(view: str, kind: str, data: st.DataObject) -> None:
+    outline, pelvis = curved(kind)
+    limits = STANDARD_VIEWS[view]
+    draw = camera_rand(np.random.default_rng(data.draw(st.integers(0, 2**31))), limits, CameraVariation())
+    camera = place_camera(
+        draw, outline=outline, pelvis=pelvis, time=np.arange(len(pelvis)) / FRAME_RATE_HZ, image_size=(256, 256)
+    )
+    pixels, depth = camera.project(outline)
+    assert np.all(depth > 0)
+    assert pixels.min() > -0.5
+    assert pixels.max() < 255.5
+    height = np.ptp(pixels[..., 1], axis=1)
+    assert height.max() > 40, "so far off that nobody is seen"
+
+
+def test_a_walk_may_leave_the_picture_where_the_campaign_says_so() -> None:
+    outline, pelvis = walk()
+    for name in ("front", "side", "phone"):
+        tight = STANDARD_VIEWS[name].model_copy(update={"keep_in_view": False})
+        camera = place_camera(
+            draw_for(tight, distance_m=1.0, vertical_fov_deg=35.0, pitch_offset_deg=8.0), outline=outline,
+            pelvis=pelvis, time=np.arange(len(pelvis)) / FRAME_RATE_HZ, image_size=(256, 256),
+        )  # fmt: skip
+        pixels, _ = camera.project(outline)
+        with np.errstate(invalid="ignore"):
+            seen = ((pixels >= -0.5) & (pixels < 255.5)).all(axis=-1)
+        assert seen.any(), name
+        assert not seen.all(), name
+        level = np.linalg.norm((outline - camera.world_from_camera[:, None, :3, 3])[..., [0, 2]], axis=-1)
+        assert level.min() > NEAREST_M
+
+
+def test_a_phone_turns_tilts_and_goes_along_with_the_walker_and_is_never_still() -> None:
+    camera, _, pelvis = placed("phone", follow=0.4, shake=1.0, shake_key=3)
+    poses = camera.world_from_camera
+    assert np.ptp(poses[:, 0, 3]) == pytest.approx(0.4 * np.ptp(pelvis[:, 0]), rel=0.2)
+    steady, _, _ = placed("phone", follow=0.4)
+    apart = poses - steady.world_from_camera
+    turned = np.linalg.norm(apart[:, :3, 2], axis=-1)
+    assert 0.1 < np.rad2deg(turned).max() < 3.0
+    assert 0.002 < np.linalg.norm(apart[:, :3, 3] - apart[:, :3, 3].mean(axis=0), axis=-1).max() < 0.05
+    high, _, _ = placed("phone", height_m=1.7)
+    assert np.ptp(np.arcsin(high.world_from_camera[:, 1, 2])) > 0.02, "it tilts as the walker comes nearer"
+    still, _, _ = placed("phone")
+    assert np.ptp(still.world_from_camera[:, :3, 3], axis=0).max() < 1e-12
+
+
+def test_a_camera_is_drawn_alike_whatever_else_is_filmed() -> None:
+    def drawn(*names: str) -> dict[str, CameraDraw]:
+        parameters = scene_parameters_rand(
+            lambda stream: generator(3, stream, 0), variation=SceneVariation(),
+            views=[STANDARD_VIEWS[name] for name in names],
+        )  # fmt: skip
+        return {camera.view.name: camera for camera in parameters.cameras}
+
+    assert drawn("side")["side"] == drawn("front", "phone", "side")["side"]
+    assert drawn("front", "back")["front"].height_m != drawn("front", "back")["back"].height_m
+
+
+def test_without_shake_a_phone_stands_on_a_tripod_and_everything_else_is_as_drawn() -> None:
+    def drawn(*, shake: bool) -> CameraDraw:
+        return camera_rand(np.random.default_rng(4), STANDARD_VIEWS["phone"], CameraVariation(shake=shake))
+
+    assert drawn(shake=True).shake > 0
+    assert drawn(shake=False) == dataclasses.replace(drawn(shake=True), shake=0.0)
 
 
 def test_a_drawn_scene_has_one_camera_for_each_view() -> None:

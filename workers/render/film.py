@@ -139,7 +139,7 @@ def set_stage(
     pelvis = bones[:, BODIES.index("pelvis"), :3, 3]
     cameras = tuple(
         place_camera(
-            draw, outline=outline, pelvis=pelvis, frame_rate_hz=labels.frame_rate_hz,
+            draw, outline=outline, pelvis=pelvis, time=labels.frame_time,
             image_size=campaign.pictures.image_size,
         )
         for draw in scene.cameras
