@@ -37,11 +37,16 @@ def draw_for(view: View, **changes: float) -> CameraDraw:
     return dataclasses.replace(base, **changes)
 
 
+def clock(pelvis: np.ndarray) -> np.ndarray:
+    """Times (s) of a walk's pictures."""
+    return np.arange(len(pelvis)) / FRAME_RATE_HZ
+
+
 def placed(view: str, **changes: float) -> tuple[Camera, np.ndarray, np.ndarray]:
     outline, pelvis = walk()
     camera = place_camera(
         draw_for(STANDARD_VIEWS[view], **changes), outline=outline, pelvis=pelvis,
-        time=np.arange(len(pelvis)) / FRAME_RATE_HZ, image_size=(256, 256),
+        time=clock(pelvis), image_size=(256, 256),
     )  # fmt: skip
     return camera, outline, pelvis
 
@@ -125,7 +130,7 @@ def test_the_whole_walk_stays_in_the_picture(view: str, data: st.DataObject) -> 
             yaw_offset_deg=data.draw(st.floats(-0.75, 0.75)),
             roll_deg=data.draw(st.floats(-1.5, 1.5)),
         ),
-        outline=outline, pelvis=pelvis, time=np.arange(len(pelvis)) / FRAME_RATE_HZ, image_size=(256, 256),
+        outline=outline, pelvis=pelvis, time=clock(pelvis), image_size=(256, 256),
     )  # fmt: skip
     pixels, depth = camera.project(outline)
     assert np.all(depth > 0)
@@ -155,9 +160,7 @@ def test_a_walk_that_is_not_straight_stays_in_the_picture(view: str, kind: str, 
     outline, pelvis = curved(kind)
     limits = STANDARD_VIEWS[view]
     draw = camera_rand(np.random.default_rng(data.draw(st.integers(0, 2**31))), limits, CameraVariation())
-    camera = place_camera(
-        draw, outline=outline, pelvis=pelvis, time=np.arange(len(pelvis)) / FRAME_RATE_HZ, image_size=(256, 256)
-    )
+    camera = place_camera(draw, outline=outline, pelvis=pelvis, time=clock(pelvis), image_size=(256, 256))
     pixels, depth = camera.project(outline)
     assert np.all(depth > 0)
     assert pixels.min() > -0.5
@@ -172,7 +175,7 @@ def test_a_walk_may_leave_the_picture_where_the_campaign_says_so() -> None:
         tight = STANDARD_VIEWS[name].model_copy(update={"keep_in_view": False})
         camera = place_camera(
             draw_for(tight, distance_m=1.0, vertical_fov_deg=35.0, pitch_offset_deg=8.0), outline=outline,
-            pelvis=pelvis, time=np.arange(len(pelvis)) / FRAME_RATE_HZ, image_size=(256, 256),
+            pelvis=pelvis, time=clock(pelvis), image_size=(256, 256),
         )  # fmt: skip
         pixels, _ = camera.project(outline)
         with np.errstate(invalid="ignore"):
