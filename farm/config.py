@@ -135,6 +135,8 @@ class Pictures(Frozen):
             raise ValueError(f"views: {', '.join(sorted(twice))} appears twice; give every view its own name")
         if not names:
             raise ValueError("views is empty; name at least one, for instance [side]")
+        for fault in filter(None, (view.lens_fault(self.image_size) for view in self.views)):
+            raise ValueError(f"views: {fault}")
         width, height = self.image_size
         if self.rgb == "video" and (width % 2 or height % 2):
             raise ValueError(f"image_size {width}x{height}: video needs even numbers (4:2:0 chroma)")

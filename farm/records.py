@@ -359,6 +359,7 @@ class ViewFrames:
         rgb: `[F, H, W, 3]` uint8, or None where the campaign wants no pictures.
         mask: `[F, H, W]` uint8 part ids of `scenes.body.PARTS`, 0 background, or None.
         depth: `[F, H, W]` uint16 millimetres along the optical axis, 0 none, or None.
+        crf: H.264 constant rate factor that was drawn for this gait and view; None for the campaign's.
     """
 
     view: str
@@ -373,6 +374,7 @@ class ViewFrames:
     rgb: NDArray[np.uint8] | None = None
     mask: NDArray[np.uint8] | None = None
     depth: NDArray[np.uint16] | None = None
+    crf: int | None = None
 
 
 @dataclass(frozen=True)

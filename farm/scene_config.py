@@ -63,6 +63,10 @@ class CameraVariation(Frozen):
     """
 
     shake: bool = Field(True, description="hands sway and tremble; false: every camera stands on a tripod")
+    distortion: bool = Field(True, description="lenses bend straight lines; false: pinholes")
+    motion_blur: bool = Field(True, description="rows are exposed for a time; false: for an instant")
+    rolling_shutter: bool = Field(True, description="rows are exposed one after the other; false: all at once")
+    noise: bool = Field(True, description="sensors add shot and read noise; false: none")
 
 
 class SceneVariation(Frozen):

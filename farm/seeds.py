@@ -31,13 +31,19 @@ class Stream(IntEnum):
     SENSOR = 12
 
 
-def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
-    """The generator of one stream of one sample.
+def generator(seed: int, stream: Stream, index: int, *parts: int) -> np.random.Generator:
+    """The generator of one stream of one sample, or of a part of it that can be made alone (`parts`: 32 bits each).
 
     `SeedSequence` keys never collide for different (stream, index), which adding
     seeds together does not promise.
     """
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(int(stream), index))))
+    key = (int(stream), index, *parts)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+def name_key(name: str) -> int:
+    """32 bits of a name, such as a view's, as one of a generator's `parts`."""
+    return zlib.crc32(name.encode())
 
 
 def branch(rng: np.random.Generator, names: Sequence[str]) -> list[np.random.Generator]:
@@ -47,6 +53,6 @@ def branch(rng: np.random.Generator, names: Sequence[str]) -> list[np.random.Gen
     """
     entropy = [int(word) for word in rng.integers(0, 2**32, 4, dtype=np.uint64)]
     return [
-        np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy, spawn_key=(zlib.crc32(name.encode()),))))
+        np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy, spawn_key=(name_key(name),))))
         for name in names
     ]

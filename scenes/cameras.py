@@ -3,16 +3,22 @@
 Axes are OpenCV's: x right, y down, z into the scene. Pixel (0, 0) is the centre
 of the top-left pixel, so a picture of W x H pixels spans [-0.5, W - 0.5] and its
 middle is ((W - 1) / 2, (H - 1) / 2).
+
+A picture's moment is the middle of its middle row's exposure. With a rolling
+shutter, row v is exposed `readout * (v / (H - 1) - 1/2)` later.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farm.lens import PINHOLE, distort, undistort
+from scenes.camera_path import CameraPath
+from scenes.camera_path import look as look
 from scenes.shake import Shake
 from scenes.viewpoint import CameraDraw
 
@@ -32,6 +38,10 @@ _FOLLOW_S = 0.35
 _CLOSED_WALK_M = 0.5
 """A walk that ends nearer to its start than this has no direction from the one to the other."""
 
+_ROW_STEPS = 4
+"""Of the fixed-point iteration for a rolling shutter. Each shrinks the error by the pixels that a point moves while the
+picture is read, over the picture's height: some twentyfold."""
+
 _UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -45,6 +55,8 @@ class Camera:
         image_size: Width and height in pixels.
         distortion: `[5]` of `farm.lens`.
         shutter: `[2]` s, exposure of a row, and readout from the first row to the last.
+        time: `[F]` s of the pictures; needed where the shutter is not zero.
+        path: Where the camera is between pictures; None where it never moves.
     """
 
     name: str
@@ -53,18 +65,76 @@ class Camera:
     image_size: tuple[int, int]
     distortion: Array = field(default_factory=PINHOLE.copy)
     shutter: Array = field(default_factory=lambda: np.zeros(2))
+    time: Array = field(default_factory=lambda: np.empty(0))
+    path: CameraPath | None = None
 
     def project(self, points: Array) -> tuple[Array, Array]:
         """Pixels `[F, ..., 2]` and depth `[F, ...]` (m along the optical axis) of world points `[F, ..., 3]`.
 
+        All at the pictures' moments, also under a rolling shutter: see `project_moving`.
         Pixels are NaN for points that are not in front of the camera, or so far aside that no lens
         of this distortion sees them.
         """
         return project(points, self.world_from_camera, self.intrinsics, self.distortion)
 
+    def project_by(self, points: Array, poses: Array) -> tuple[Array, Array]:
+        """The same of `[..., 3]` points, each by its own pose of `[..., 4, 4]`."""
+        return _project(points, poses, self.intrinsics, self.distortion)
+
     def unproject(self, pixels: Array, depth: Array) -> Array:
         """World points `[F, ..., 3]` of pixels `[F, ..., 2]` at `depth` `[F, ...]`: the inverse of `project`."""
         return unproject(pixels, depth, self.world_from_camera, self.intrinsics, self.distortion)
+
+    @property
+    def rolls(self) -> bool:
+        """Whether rows are exposed one after the other."""
+        return bool(self.shutter[1] > 0)
+
+    def delay(self, rows: Array) -> Array:
+        """How much later (s) than the picture's moment `rows` `[...]` are exposed; rows outside as the nearest edge."""
+        height = self.image_size[1]
+        share = np.clip(rows, -0.5, height - 0.5) / max(height - 1, 1) - 0.5
+        return np.where(np.isfinite(share), self.shutter[1] * share, 0.0)
+
+    def poses(self, delay: Array) -> Array:
+        """World from camera `[F, ..., 4, 4]` at `delay` `[F, ...]` s after the pictures' moments."""
+        lead = (len(delay),) + (1,) * (delay.ndim - 1)
+        if self.path is None:
+            steady = self.world_from_camera.reshape(*lead, 4, 4)
+            return np.broadcast_to(steady, (*delay.shape, 4, 4))
+        return self.path.at(self.time.reshape(lead) + delay)
+
+    def project_moving(self, points_at: Callable[[Array], Array], count: int) -> tuple[Array, Array]:
+        """Pixels `[F, P, 2]` and depth `[F, P]` of points, each at the moment at which its own row is exposed.
+
+        Args:
+            points_at: World points `[F, P, 3]` at moments `[F, P]` s.
+            count: P.
+        """
+        moment = np.repeat(self.time[:, None], count, axis=1)
+        pixels, depth = self.project(points_at(moment))
+        for _ in range(_ROW_STEPS if self.rolls else 0):
+            delay = self.delay(pixels[..., 1])
+            pixels, depth = self.project_by(points_at(moment + delay), self.poses(delay))
+        return pixels, depth
+
+    def project_swept(self, points: Array) -> tuple[Array, Array]:
+        """As `project_moving`, of points `[3, F, P, 3]` known at `sweep` after the pictures' moments: a parabola
+        through the three places in the picture, good to a hundredth of a pixel."""
+        offsets = np.broadcast_to(self.sweep[:, None, None], points.shape[:3])
+        poses = np.stack([self.poses(offset[:, :1]) for offset in offsets])
+        pixels, depth = self.project_by(points, poses)
+        before, now, after = pixels
+        result = now
+        for _ in range(_ROW_STEPS if self.rolls else 0):
+            u = (self.delay(result[..., 1]) / self.sweep[2])[..., None]
+            result = now + 0.5 * u * (after - before) + 0.5 * u * u * (after - 2 * now + before)
+        return result, depth[1]
+
+    @property
+    def sweep(self) -> Array:
+        """`[3]` s: the first row's delay, none, and the last row's."""
+        return np.asarray(0.5 * self.shutter[1] * np.array([-1.0, 0.0, 1.0]))
 
 
 def project(
@@ -73,9 +143,13 @@ def project(
     """Pixels `[F, ..., 2]` and depths `[F, ...]` of world points `[F, ..., 3]` under poses `[F, 4, 4]`."""
     points = np.asarray(points, dtype=float)
     lead = (len(points),) + (1,) * (points.ndim - 2)
-    turn = world_from_camera[:, :3, :3].reshape(*lead, 3, 3)
-    offset = points - world_from_camera[:, :3, 3].reshape(*lead, 3)
-    local = np.einsum("...ij,...i->...j", turn, offset)
+    return _project(points, world_from_camera.reshape(*lead, 4, 4), intrinsics, distortion)
+
+
+def _project(points: Array, poses: Array, intrinsics: Array, distortion: Array) -> tuple[Array, Array]:
+    """The same with a pose for each point: `[..., 3]` and `[..., 4, 4]`."""
+    offset = points - poses[..., :3, 3]
+    local = np.einsum("...ij,...i->...j", poses[..., :3, :3], offset)
     depth = local[..., 2]
     ahead = depth > 1e-6
     scaled = np.where(ahead[..., None], local[..., :2] / np.where(ahead, depth, 1.0)[..., None], np.nan)
@@ -87,8 +161,7 @@ def unproject(
     pixels: Array, depth: Array, world_from_camera: Array, intrinsics: Array, distortion: Array = PINHOLE
 ) -> Array:
     """World points `[F, ..., 3]` of pixels `[F, ..., 2]` at `depth` `[F, ...]`: the inverse of `project`."""
-    focal = np.array([intrinsics[0, 0], intrinsics[1, 1]])
-    rays = undistort((pixels - intrinsics[:2, 2]) / focal, distortion)
+    rays = undistort((pixels - intrinsics[:2, 2]) / np.array([intrinsics[0, 0], intrinsics[1, 1]]), distortion)
     local = np.concatenate([rays * depth[..., None], depth[..., None]], axis=-1)
     lead = (len(local),) + (1,) * (local.ndim - 2)
     turn = world_from_camera[:, :3, :3].reshape(*lead, 3, 3)
@@ -102,27 +175,6 @@ def intrinsics_matrix(image_size: tuple[int, int], vertical_fov_deg: float) -> A
     width, height = image_size
     focal = 0.5 * height / np.tan(np.deg2rad(vertical_fov_deg) / 2)
     return np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
-
-
-def look(position: Array, forward: Array, roll_rad: float | Array = 0.0) -> Array:
-    """Poses `[..., 4, 4]` of cameras at `position` `[..., 3]` that look along `forward` `[..., 3]`, top upwards.
-
-    Args:
-        roll_rad: Of all cameras, or `[...]` of each.
-    """
-    z = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
-    x = np.cross(z, np.broadcast_to(_UP, z.shape))
-    x /= np.linalg.norm(x, axis=-1, keepdims=True)
-    y = np.cross(z, x)
-    roll = np.broadcast_to(np.asarray(roll_rad, dtype=float), z.shape[:-1])[..., None]
-    c, s = np.cos(roll), np.sin(roll)
-    pose = np.zeros((*z.shape[:-1], 4, 4))
-    pose[..., :3, 0] = c * x + s * y
-    pose[..., :3, 1] = c * y - s * x
-    pose[..., :3, 2] = z
-    pose[..., :3, 3] = position
-    pose[..., 3, 3] = 1.0
-    return pose
 
 
 def place_camera(
@@ -147,30 +199,33 @@ def place_camera(
     followed = _smoothed(pelvis, time)
     along = draw.follow * (followed - middle)
     along[:, 1] = 0.0
-    shake = Shake(draw.shake, draw.shake_key).at(time) if draw.shake > 0 else None
-    intrinsics = intrinsics_matrix(image_size, draw.vertical_fov_deg)
+    camera = Camera(
+        draw.view.name,
+        np.empty((0, 4, 4)),
+        intrinsics_matrix(image_size, draw.vertical_fov_deg),
+        image_size,
+        np.array([draw.k1, draw.k2, draw.p1, draw.p2, 0.0]),
+        np.array([draw.exposure_s, draw.readout_s]),
+        np.asarray(time, dtype=float),
+    )
     distance = draw.distance_m
     for _ in range(_MAX_STEPS):
         stand = middle + (reach + distance) * towards
         stand[1] = draw.height_m
-        poses, fits = _aimed(draw, stand + along, shake, outline, followed, time, intrinsics, image_size)
+        placed, fits = _aimed(draw, camera, stand + along, outline, followed)
         if fits:
             break
         distance *= _STEP_BACK
-    return Camera(draw.view.name, poses, intrinsics, image_size)
+    return placed
 
 
-def _aimed(
-    draw: CameraDraw, position: Array, shake: tuple[Array, Array] | None, outline: Array, followed: Array, time: Array,
-    intrinsics: Array, image_size: tuple[int, int],
-) -> tuple[Array, bool]:  # fmt: skip
-    """Poses of a camera at `position` `[F, 3]` that keep `outline` in the picture, and whether they do."""
+def _aimed(draw: CameraDraw, camera: Camera, position: Array, outline: Array, followed: Array) -> tuple[Camera, bool]:
+    """`camera` at `position` `[F, 3]`, turned so as to keep `outline` in the picture, and whether it does."""
     offset = outline - position[:, None]
     bearing = np.arctan2(offset[..., 2], offset[..., 0])
     level = np.hypot(offset[..., 0], offset[..., 2])
     elevation = np.arctan2(offset[..., 1], level)
-    half_v = np.arctan((0.5 * image_size[1]) / intrinsics[1, 1]) * (1 - FRAME_MARGIN)
-    half_h = np.arctan((0.5 * image_size[0]) / intrinsics[0, 0]) * (1 - FRAME_MARGIN)
+    half_h, half_v = (angle * (1 - FRAME_MARGIN) for angle in _half_angles(camera))
     free = np.inf if not draw.view.keep_in_view else 0.0
     if draw.view.kind == "fixed":
         middle = np.arctan2(np.sin(bearing).mean(), np.cos(bearing).mean())
@@ -181,19 +236,25 @@ def _aimed(
     around = _wrapped(bearing - yaw[:, None])
     yaw = yaw + _within(np.deg2rad(draw.yaw_offset_deg), around.min() + half_h + free, around.max() - half_h - free)
     if draw.view.kind == "phone":
-        tilt = _smoothed(0.5 * (elevation.min(axis=1) + elevation.max(axis=1))[:, None], time)[:, 0]
+        tilt = _smoothed(0.5 * (elevation.min(axis=1) + elevation.max(axis=1))[:, None], camera.time)[:, 0]
     else:
         tilt = np.full(len(outline), 0.5 * (elevation.min() + elevation.max()))
     slack = max(0.0, half_v - float(np.abs(elevation - tilt[:, None]).max())) + free
     pitch = tilt + np.clip(np.deg2rad(draw.pitch_offset_deg), -slack, slack)
-    poses = _held(position, yaw, pitch, float(np.deg2rad(draw.roll_deg)), shake)
+    path = CameraPath(
+        camera.time, position, yaw, pitch, float(np.deg2rad(draw.roll_deg)),
+        Shake(draw.shake, draw.shake_key) if draw.shake > 0 else None,
+    )  # fmt: skip
+    moves = draw.view.kind != "fixed" or path.shake is not None
+    poses = path.at(camera.time)
+    placed = replace(camera, world_from_camera=poses, path=path if moves else None)
     clear = bool(level.min() > NEAREST_M)
     if not draw.view.keep_in_view:
-        return poses, clear
-    pixels, depth = project(outline, poses, intrinsics)
-    half = 0.5 * np.array(image_size)
-    inside = np.abs(pixels - intrinsics[:2, 2]) <= half * (1 - 0.5 * FRAME_MARGIN)
-    return poses, clear and bool(np.all(inside) and np.all(depth > 0.3))
+        return placed, clear
+    pixels, depth = placed.project(outline)
+    half = 0.5 * np.array(camera.image_size)
+    inside = np.abs(pixels - camera.intrinsics[:2, 2]) <= half * (1 - 0.5 * FRAME_MARGIN)
+    return placed, clear and bool(np.all(inside) and np.all(depth > 0.3))
 
 
 def _heading(pelvis: Array) -> Array:
@@ -209,25 +270,12 @@ def _heading(pelvis: Array) -> Array:
     return np.asarray(way / np.linalg.norm(way))
 
 
-def _held(position: Array, yaw: Array, pitch: Array, roll_rad: float, shake: tuple[Array, Array] | None) -> Array:
-    """Poses `[F, 4, 4]` of a camera that stands and aims as given, with the hand's shifts and turns on top.
-
-    Args:
-        yaw: `[F]` rad about the vertical, 0 along world x and positive towards z.
-        pitch: `[F]` rad, up.
-        shake: `scenes.shake.Shake.at` of the pictures' moments; None for a tripod.
-    """
-    if shake is None:
-        return look(position, _forward(yaw, pitch), roll_rad)
-    shift, turn = shake
-    poses = look(position, _forward(yaw + turn[:, 0], pitch + turn[:, 1]), roll_rad + turn[:, 2])
-    poses[:, :3, 3] += np.einsum("fij,fj->fi", poses[:, :3, :3], shift)
-    return poses
-
-
-def _forward(yaw: Array, pitch: Array) -> Array:
-    """Unit vectors `[F, 3]`."""
-    return np.stack([np.cos(yaw) * np.cos(pitch), np.sin(pitch), np.sin(yaw) * np.cos(pitch)], axis=-1)
+def _half_angles(camera: Camera) -> tuple[float, float]:
+    """Angles (rad) from the optical axis to the middle of the picture's nearer side edge, and of its upper or lower."""
+    half = 0.5 * np.array(camera.image_size) / [camera.intrinsics[0, 0], camera.intrinsics[1, 1]]
+    edges = np.array([[half[0], 0.0], [-half[0], 0.0], [0.0, half[1]], [0.0, -half[1]]])
+    reach = np.abs(undistort(edges, camera.distortion))
+    return float(np.arctan(reach[:2, 0].min())), float(np.arctan(reach[2:, 1].min()))
 
 
 def _wrapped(angle: Array) -> Array:

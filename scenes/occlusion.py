@@ -135,12 +135,16 @@ class OcclusionWorld:
             pybullet.disconnect(physicsClientId=self._client)
             self._client = -1
 
-    def visibility(self, bones: Array, keypoints: Array, cameras: Sequence[Camera]) -> list[NDArray[np.uint8]]:
+    def visibility(
+        self, bones: Array, keypoints: Array, cameras: Sequence[Camera], pixels: Sequence[Array] | None = None
+    ) -> list[NDArray[np.uint8]]:
         """What each camera sees of each keypoint.
 
         Args:
             bones: `[F, J, 4, 4]` world from bone of the walker (`scenes.body.bone_transforms`).
             keypoints: `[F, K, 3]` m, order of `KEYPOINTS`.
+            pixels: `[F, K, 2]` of each camera, where these are not `camera.project`'s: rows of a rolling shutter
+                have moments of their own.
 
         Returns:
             One `[F, K]` array for each camera: 0 outside the picture, 1 occluded, 2 visible.
@@ -155,15 +159,11 @@ class OcclusionWorld:
             eyes = np.stack([camera.world_from_camera[frame, :3, 3] for camera in cameras])
             hidden[:, frame] = self._hidden(eyes, keypoints[frame])
         result = []
-        for camera, covered in zip(cameras, hidden, strict=True):
-            pixels, depth = camera.project(keypoints)
-            width, height = camera.image_size
-            with np.errstate(invalid="ignore"):
-                inside = (
-                    (depth > 0)
-                    & (pixels[..., 0] >= -0.5) & (pixels[..., 0] < width - 0.5)
-                    & (pixels[..., 1] >= -0.5) & (pixels[..., 1] < height - 0.5)
-                )  # fmt: skip
+        seen = pixels if pixels is not None else [camera.project(keypoints)[0] for camera in cameras]
+        for camera, covered, place in zip(cameras, hidden, seen, strict=True):
+            limit = np.array(camera.image_size) - 0.5
+            with np.errstate(invalid="ignore"):  # NaN, which is outside, for what is behind the camera
+                inside = ((place >= -0.5) & (place < limit)).all(axis=-1)
             result.append(np.where(inside, np.where(covered, OCCLUDED, VISIBLE), OUTSIDE).astype(np.uint8))
         return result
 

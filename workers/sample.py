@@ -124,7 +124,8 @@ def _write_view(directory: Path, view: ViewFrames, frame_rate_hz: float, crf: in
     written = {f"2D keypoints, {view.view}": keypoints}
     if view.rgb is not None:
         video = directory / f"{view.view}.mp4"
-        video.write_bytes(encode(view.rgb, frame_rate_hz=frame_rate_hz, crf=crf))
+        drawn = crf if view.crf is None else view.crf
+        video.write_bytes(encode(view.rgb, frame_rate_hz=frame_rate_hz, crf=drawn))
         written[f"video, {view.view}"] = video
     return written
 

@@ -178,7 +178,8 @@ ARRAYS: tuple[ArraySpec, ...] = (
     _of_view("distortion", ("gait", "lens"), "float32", "1", "k1, k2, p1, p2, k3 (OpenCV's order)",
              "the lens's distortion by Brown and Conrady, already in all that is in pixels; zeros for a pinhole"),
     _of_view("shutter", ("gait", "shutter"), "float32", "s", "exposure of a row; first row's to the last one's",
-             "how long each row is exposed, and how long the readout takes; labels hold at the middle of both"),
+             "how long each row is exposed, and how long the readout takes; pixels hold at the middle of their own "
+             "row's exposure, poses and world points at the middle of the middle row's"),
     _of_view("bbox", ("gait", "frame", "corner"), "float32", "px", f"x0 y0 x1 y1; {_PIXELS}",
              "bounding box of the visible body; NaN where nothing of it is visible", may_be_nan=True),
     ArraySpec("views/{view}/video", ("byte",), "uint8", "1", "",

@@ -32,7 +32,7 @@ def walk(length_m: float = 12.0, stature_m: float = 1.8, frames: int = 40) -> tu
 def draw_for(view: View, **changes: float) -> CameraDraw:
     base = CameraDraw(
         view=view, azimuth_deg=view.azimuth_deg, distance_m=3.0, height_m=1.2, pitch_offset_deg=0.0,
-        yaw_offset_deg=0.0, roll_deg=0.0, vertical_fov_deg=45.0, aim_height=0.55,
+        yaw_offset_deg=0.0, roll_deg=0.0, vertical_fov_deg=45.0,
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farm.config import Campaign
-from farm.gait.resample import body_pose_at
 from farm.records import FrameSet, GaitLabels, GaitParameters, Trajectory, ViewFrames
-from farm.sampling.anatomy import BODIES, Anatomy
-from farm.seeds import generator
-from scenes.body import PARTS, BodyMesh, body_mesh, bone_transforms
+from farm.sampling.anatomy import BODIES, KEYPOINTS, Anatomy
+from farm.seeds import Stream, generator, name_key
+from scenes.body import PARTS, BodyMesh, body_mesh
 from scenes.cameras import Camera, place_camera
 from scenes.figure import Figure
+from scenes.motion import Motion
 from scenes.occlusion import OcclusionWorld
 from scenes.outline import BOX_DIRECTIONS, Outline
 from scenes.panel import RoomBox
 from scenes.parameters import SceneParameters, scene_parameters_rand
 from scenes.setting import Setting, make_setting
 from scenes.surface import Array
+from workers.render.darkroom import is_plain, take_pictures
 from workers.render.plan import NEAR_M
-from workers.render.raster import Raster
+from workers.render.raster import Pictures, Raster
 
 FAR_CELL_M = 0.042
 """Fineness of the mesh that casts the shadow, bounds the person, and is drawn where the person is small."""
@@ -42,8 +44,10 @@ class Stage:
     Attributes:
         meshes: The person, finest first.
         levels: `[F, C]` which mesh each view shows in each picture.
-        bones: `[F, J, 4, 4]` world from bone.
+        bones: `[F, J, 4, 4]` world from bone, at the pictures' moments.
+        motion: The walk at any moment.
         setting: Everything around the walker.
+        sample_id: Keys the sensors' noise.
     """
 
     scene: SceneParameters
@@ -53,6 +57,8 @@ class Stage:
     setting: Setting
     cameras: tuple[Camera, ...]
     bones: Array
+    motion: Motion
+    sample_id: int
 
     @property
     def box(self) -> RoomBox:
@@ -76,48 +82,69 @@ def film(
 def shoot(campaign: Campaign, stage: Stage, labels: GaitLabels) -> FrameSet:
     """All pictures and picture labels of a walk whose stage is set."""
     wanted = campaign.pictures
-    draws_rgb = wanted.rgb != "none"
-    outline = Outline(stage.meshes[0], BOX_DIRECTIONS).points(stage.bones)
-    boxes = [bounding_boxes(camera, outline) for camera in stage.cameras]
-    rgb = mask = depth = None
-    drawn = draws_rgb or wanted.mask or wanted.depth
-    if drawn:
-        with make_raster(campaign, stage) as raster:
-            pictures = raster.draw(
-                stage.bones,
-                stage.levels,
-                np.stack([camera.world_from_camera for camera in stage.cameras], axis=1),
-                np.stack([camera.intrinsics for camera in stage.cameras]),
-                passers_by=[person.bones for person in stage.setting.passers_by],
-                rgb=draws_rgb, mask=wanted.mask, depth=wanted.depth,
-            )  # fmt: skip
-        rgb, mask = pictures.rgb, pictures.mask
-        if pictures.depth_m is not None:
-            depth = np.minimum(np.round(pictures.depth_m * 1000.0), 65535).astype(np.uint16)
+    drawn = wanted.rgb != "none" or wanted.mask or wanted.depth
+    pictures = _pictures(campaign, stage) if drawn else [Pictures(None, None, None)] * len(stage.cameras)
+    outline = Outline(stage.meshes[0], BOX_DIRECTIONS)
+    outermost = outline.points(stage.bones)
+    pixels = [camera.project_moving(stage.motion.keypoints, len(KEYPOINTS))[0] for camera in stage.cameras]
     with occlusion_world(stage) as world:
-        visibility = world.visibility(stage.bones, labels.keypoints_3d, stage.cameras)
-    return FrameSet(
-        frame_rate_hz=labels.frame_rate_hz,
-        parts=PARTS,
-        views=tuple(
+        visibility = world.visibility(stage.bones, labels.keypoints_3d, stage.cameras, pixels)
+    views = []
+    for number, (camera, draw, taken) in enumerate(zip(stage.cameras, stage.scene.cameras, pictures, strict=True)):
+        millimetres = None if taken.depth_m is None else np.minimum(np.round(taken.depth_m[0] * 1000.0), 65535)
+        swept = [outline.points(stage.motion.bones(camera.time + delay)) for delay in camera.sweep if camera.rolls]
+        views.append(
             ViewFrames(
                 view=camera.name,
                 image_size=camera.image_size,
-                keypoints_2d=camera.project(labels.keypoints_3d)[0].astype(np.float32),
+                keypoints_2d=pixels[number].astype(np.float32),
                 visibility=visibility[number],
                 world_from_camera=camera.world_from_camera,
                 intrinsics=camera.intrinsics,
                 distortion=camera.distortion,
                 shutter=camera.shutter,
-                bbox=boxes[number],
-                rgb=None if rgb is None else rgb[number],
-                mask=None if mask is None else mask[number],
-                depth=None if depth is None else depth[number],
+                bbox=bounding_boxes(camera, np.stack(swept) if swept else outermost),
+                rgb=None if taken.rgb is None else taken.rgb[0],
+                mask=None if taken.mask is None else taken.mask[0],
+                depth=None if millimetres is None else millimetres.astype(np.uint16),
+                crf=draw.crf,
             )
-            for number, camera in enumerate(stage.cameras)
-        ),
+        )
+    return FrameSet(
+        frame_rate_hz=labels.frame_rate_hz,
+        parts=PARTS,
+        views=tuple(views),
         scene=stage.scene.record() if drawn else {"cameras": stage.scene.record()["cameras"]},
     )
+
+
+def _pictures(campaign: Campaign, stage: Stage) -> list[Pictures]:
+    """Each view's pictures, C of 1: plain cameras' are drawn together, the others' one view after the other."""
+    wanted = campaign.pictures
+    kinds = {"rgb": wanted.rgb != "none", "mask": wanted.mask, "depth": wanted.depth}
+    plain = [number for number, draw in enumerate(stage.scene.cameras) if is_plain(draw)]
+    result: dict[int, Pictures] = {}
+    with make_raster(campaign, stage) as raster:
+        if plain:
+            raster.reframe(wanted.image_size, views=len(plain))
+            drawn = raster.draw(
+                stage.bones,
+                stage.levels[:, plain],
+                np.stack([stage.cameras[number].world_from_camera for number in plain], axis=1),
+                np.stack([stage.cameras[number].intrinsics for number in plain]),
+                passers_by=[person.bones for person in stage.setting.passers_by],
+                **kinds,
+            )
+            for place, number in enumerate(plain):
+                result[number] = drawn.view(place)
+        for number, (camera, draw) in enumerate(zip(stage.cameras, stage.scene.cameras, strict=True)):
+            if number not in result:
+                result[number] = take_pictures(
+                    raster, camera, draw, stage.motion, levels=stage.levels[:, number],
+                    passers_by=stage.setting.passers_by, **kinds,
+                    sensor_rng=partial(generator, campaign.seed, Stream.SENSOR, stage.sample_id, name_key(camera.name)),
+                )  # fmt: skip
+    return [result[number] for number in range(len(stage.cameras))]
 
 
 def set_stage(
@@ -133,8 +160,8 @@ def set_stage(
     )
     figure = Figure(body, parameters.sex)
     far = body_mesh(figure, scene.clothes, cell_m=FAR_CELL_M)
-    pose = body_pose_at(trajectory, labels.frame_time)
-    bones = bone_transforms(body, pose, trajectory.bodies)
+    motion = Motion(body, trajectory)
+    bones = motion.bones(labels.frame_time)
     outline = _outline(far, bones)
     pelvis = bones[:, BODIES.index("pelvis"), :3, 3]
     cameras = tuple(
@@ -148,7 +175,7 @@ def set_stage(
     cells, levels = finenesses(scale)
     meshes = (*(body_mesh(figure, scene.clothes, cell_m=cell) for cell in cells[:-1]), far)
     setting = make_setting(scene.place, outline=outline, cameras=cameras)
-    return Stage(scene, figure, meshes, levels, setting, cameras, bones)
+    return Stage(scene, figure, meshes, levels, setting, cameras, bones, motion, parameters.sample_id)
 
 
 def finenesses(scale: Array) -> tuple[tuple[float, ...], NDArray[np.int64]]:
@@ -207,15 +234,17 @@ def bounding_boxes(camera: Camera, outline: NDArray[np.float32]) -> NDArray[np.f
     """x0 y0 x1 y1 of the person in each picture, cut to it, also where something hides the person.
 
     Args:
-        outline: `[F, P, 3]` m, the person's outermost points (`scenes.outline`).
+        outline: `[F, P, 3]` m, the person's outermost points (`scenes.outline`); or `[3, F, P, 3]`, at the camera's
+            `sweep` after the pictures' moments, for a shutter that rolls.
 
     Returns:
         `[F, 4]` pixels; NaN where nothing of the person is in the picture.
     """
-    pixels, distance = camera.project(outline.astype(float))
+    swept = outline.ndim == 4
+    pixels, distance = (camera.project_swept if swept else camera.project)(outline.astype(float))
     pixels[distance <= NEAR_M] = np.nan
     seen = np.isfinite(pixels).all(axis=-1).any(axis=-1)
-    boxes = np.full((len(outline), 4), np.nan, np.float32)
+    boxes = np.full((len(pixels), 4), np.nan, np.float32)
     if seen.any():
         boxes[seen] = np.concatenate([np.nanmin(pixels[seen], axis=1), np.nanmax(pixels[seen], axis=1)], axis=-1)
     limit = np.array([camera.image_size[0] - 0.5, camera.image_size[1] - 0.5], np.float32)

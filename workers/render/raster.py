@@ -70,6 +70,11 @@ class Pictures:
     mask: NDArray[np.uint8] | None
     depth_m: NDArray[np.float32] | None
 
+    def view(self, number: int) -> Pictures:
+        """One view's, C of 1."""
+        one = {name: None if value is None else value[number : number + 1] for name, value in vars(self).items()}
+        return Pictures(**one)
+
 
 def batch_moments(image_size: tuple[int, int], views: int, *, software: bool) -> int:
     """How many moments are drawn at once."""
@@ -105,6 +110,8 @@ class Raster:
         self._views = views
         self._shadows = shadows
         self._moments = moments or batch_moments(image_size, views, software=self._context.software)
+        self._most_moments = self._moments
+        self._samples = samples
         self._keeps_backdrops = self._moments == 1
         figures = 1 + len(passers_by)
         self._kit = kit(self._context, figures)
@@ -117,7 +124,8 @@ class Raster:
         self._panels = [PanelPrimitive(panel) for panel in panels]
         self._people = [SkinnedMesh(mesh, self._kit.skin, self._moments) for mesh in meshes]
         self._passers_by = [SkinnedMesh(mesh, self._kit.skin, self._moments) for mesh in passers_by]
-        self._planner = Planner((meshes[-1], *passers_by), light, image_size)
+        self._figures, self._light = (meshes[-1], *passers_by), light
+        self._planner = Planner(self._figures, light, image_size)
         self._backdrops: dict[int, tuple[Array, NDArray[np.uint8] | None]] = {}
         self._screened = np.full((2, 2, 3), np.nan)  # of the eyes' and the walker's boxes: low and high corner
 
@@ -134,6 +142,16 @@ class Raster:
         for thing in things:
             thing.delete()
         self._panels, self._people, self._passers_by = [], [], []
+
+    def reframe(self, image_size: tuple[int, int], *, views: int) -> None:
+        """Draw pictures of another size, or of other views, from now on; the scene stays as it is."""
+        self._context.make_current()
+        batch = batch_moments(image_size, views, software=self._context.software)
+        self._size, self._views, self._moments = image_size, views, min(batch, self._most_moments)
+        self._keeps_backdrops = self._moments == 1
+        self._targets = targets(self._context, (image_size[0], image_size[1] * views * self._moments), self._samples)
+        self._planner = Planner(self._figures, self._light, image_size)
+        self._backdrops = {}
 
     def draw(
         self,
