@@ -16,7 +16,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.lens import PINHOLE, distort, undistort
+from farm.lens import PINHOLE, undistort
+from farm.projection import project as project
+from farm.projection import project_each
+from farm.projection import unproject as unproject
 from scenes.camera_path import CameraPath
 from scenes.camera_path import look as look
 from scenes.shake import Shake
@@ -79,7 +82,7 @@ class Camera:
 
     def project_by(self, points: Array, poses: Array) -> tuple[Array, Array]:
         """The same of `[..., 3]` points, each by its own pose of `[..., 4, 4]`."""
-        return _project(points, poses, self.intrinsics, self.distortion)
+        return project_each(points, poses, self.intrinsics, self.distortion)
 
     def unproject(self, pixels: Array, depth: Array) -> Array:
         """World points `[F, ..., 3]` of pixels `[F, ..., 2]` at `depth` `[F, ...]`: the inverse of `project`."""
@@ -135,39 +138,6 @@ class Camera:
     def sweep(self) -> Array:
         """`[3]` s: the first row's delay, none, and the last row's."""
         return np.asarray(0.5 * self.shutter[1] * np.array([-1.0, 0.0, 1.0]))
-
-
-def project(
-    points: Array, world_from_camera: Array, intrinsics: Array, distortion: Array = PINHOLE
-) -> tuple[Array, Array]:
-    """Pixels `[F, ..., 2]` and depths `[F, ...]` of world points `[F, ..., 3]` under poses `[F, 4, 4]`."""
-    points = np.asarray(points, dtype=float)
-    lead = (len(points),) + (1,) * (points.ndim - 2)
-    return _project(points, world_from_camera.reshape(*lead, 4, 4), intrinsics, distortion)
-
-
-def _project(points: Array, poses: Array, intrinsics: Array, distortion: Array) -> tuple[Array, Array]:
-    """The same with a pose for each point: `[..., 3]` and `[..., 4, 4]`."""
-    offset = points - poses[..., :3, 3]
-    local = np.einsum("...ij,...i->...j", poses[..., :3, :3], offset)
-    depth = local[..., 2]
-    ahead = depth > 1e-6
-    scaled = np.where(ahead[..., None], local[..., :2] / np.where(ahead, depth, 1.0)[..., None], np.nan)
-    focal = np.array([intrinsics[0, 0], intrinsics[1, 1]])
-    return distort(scaled, distortion) * focal + intrinsics[:2, 2], depth
-
-
-def unproject(
-    pixels: Array, depth: Array, world_from_camera: Array, intrinsics: Array, distortion: Array = PINHOLE
-) -> Array:
-    """World points `[F, ..., 3]` of pixels `[F, ..., 2]` at `depth` `[F, ...]`: the inverse of `project`."""
-    rays = undistort((pixels - intrinsics[:2, 2]) / np.array([intrinsics[0, 0], intrinsics[1, 1]]), distortion)
-    local = np.concatenate([rays * depth[..., None], depth[..., None]], axis=-1)
-    lead = (len(local),) + (1,) * (local.ndim - 2)
-    turn = world_from_camera[:, :3, :3].reshape(*lead, 3, 3)
-    return np.asarray(
-        np.einsum("...ij,...j->...i", turn, local) + world_from_camera[:, :3, 3].reshape(*lead, 3), dtype=float
-    )
 
 
 def intrinsics_matrix(image_size: tuple[int, int], vertical_fov_deg: float) -> Array:

@@ -8,12 +8,13 @@ other limbs, the far side of its own trunk or head, walls, furniture, passers-by
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType, TracebackType
+from collections.abc import Sequence
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from farm.gait.keypoints import OWN_FLESH
 from farm.sampling.anatomy import KEYPOINTS
 from scenes.body import BONES, BodyMesh
 from scenes.cameras import Camera
@@ -28,35 +29,6 @@ _HULL_POINTS = 400
 _WALL_M = 0.1
 _MAX_RAYS = 8192
 """Rays in one call (pybullet refuses more than 16384)."""
-
-
-def _own_flesh() -> dict[str, tuple[tuple[str, ...], float]]:
-    own: dict[str, tuple[tuple[str, ...], float]] = {
-        "nose": (("head",), 0.05),
-        "pelvis": (("pelvis", "femur_r", "femur_l", "torso"), 0.26),
-        "neck": (("torso", "head"), 0.16),
-        "mid_trunk": (("torso", "pelvis"), 0.26),
-    }
-    for side, word in (("r", "right"), ("l", "left")):
-        own |= {
-            f"{word}_eye": (("head",), 0.05),
-            f"{word}_ear": (("head",), 0.06),
-            f"{word}_shoulder": ((f"humerus_{side}", "torso"), 0.15),
-            f"{word}_elbow": ((f"humerus_{side}", f"radius_{side}"), 0.10),
-            f"{word}_wrist": ((f"radius_{side}",), 0.08),
-            f"{word}_hip": (("pelvis", f"femur_{side}", "torso"), 0.19),
-            f"{word}_knee": ((f"femur_{side}", f"tibia_{side}"), 0.13),
-            f"{word}_ankle": ((f"tibia_{side}", f"calcn_{side}"), 0.11),
-            f"{word}_heel": ((f"calcn_{side}", f"tibia_{side}"), 0.11),
-            f"{word}_big_toe": ((f"calcn_{side}", f"toes_{side}"), 0.07),
-        }
-    return own
-
-
-OWN_FLESH: Mapping[str, tuple[tuple[str, ...], float]] = MappingProxyType(
-    {name: _own_flesh()[name] for name in KEYPOINTS}
-)
-"""Of each keypoint: the parts around it, and how deep (m, generic body) it may lie beneath their surface."""
 
 
 class _Person:

@@ -36,11 +36,12 @@ import numpy as np
 
 from farm.config import Campaign, Pictures
 from farm.dataset.video import decode, encode, psnr_db
+from farm.gait.keypoints import own_parts
 from farm.gait.labels import gait_labels
 from farm.records import FrameSet, GaitLabels, GaitParameters
 from farm.sampling.anatomy import KEYPOINTS, anatomy
 from scenes.body import PARTS
-from scenes.occlusion import OWN_FLESH, VISIBLE, OcclusionWorld
+from scenes.occlusion import VISIBLE, OcclusionWorld
 from tests.norm_walk import norm_walk
 from workers.render import raster as raster_module
 from workers.render.context import gl_context
@@ -207,7 +208,7 @@ def keypoint_in_own_part(film: FrameSet) -> float:
     hits = []
     for view in film.views:
         for column, name in enumerate(KEYPOINTS):
-            own = [PARTS.index(part.replace("toes", "calcn")) for part in OWN_FLESH[name][0]]
+            own = [PARTS.index(part) for part in own_parts(name)]
             seen = np.flatnonzero(view.visibility[:, column] == VISIBLE)
             x, y = np.rint(view.keypoints_2d[seen, column]).astype(int).T
             if view.mask is not None:

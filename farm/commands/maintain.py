@@ -15,6 +15,8 @@ from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
 if TYPE_CHECKING:
     from farm.dataset.verify import VerifyReport
+    from farm.label_check.run import LabelReport
+    from farm.storage import Storage
 
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Shards looked at at once; else one for each core.", show_default=False)
@@ -69,6 +71,10 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="Also measure how true the labels are."),
+    ] = False,
     endpoint_url: EndpointUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -80,6 +86,7 @@ def verify(
     from farm.dataset.show import show_verification, verify_bar
     from farm.dataset.verify import verify as check
     from farm.dataset.verify_state import StateError, default_state
+    from farm.label_check.show import show_labels
     from farm.storage import open_storage
 
     if state is not None and not deep:
@@ -110,11 +117,28 @@ def verify(
         # Nobody asked for a state: where there can be none, all that is lost is that this run can be gone on with.
         ERROR_CONSOLE.print(f"this verification could not go on after an interruption: {error}", markup=False)
         report = look(None)
+    measured = None if not labels or report.faults else _measured(storage, shard, sample)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=1))
+        more = {} if not labels else {"labels": None if measured is None else measured.to_dict()}
+        typer.echo(json.dumps(report.to_dict() | more, indent=1))
     else:
         show_verification(report, OUT_CONSOLE)
-    raise typer.Exit(0 if report.sound else 1)
+        if measured is not None:
+            show_labels(measured, OUT_CONSOLE)
+        elif labels:
+            OUT_CONSOLE.print("the labels were not measured: mend the dataset first")
+    raise typer.Exit(0 if report.sound and (measured is None or measured.true) else 1)
+
+
+def _measured(storage: Storage, shards: list[str] | None, samples: list[int] | None) -> LabelReport:
+    """How true the labels are of all gaits, or of those that were asked for."""
+    from farm.dataset.reader import GaitDataset
+    from farm.label_check.run import check_labels
+
+    wanted = [f"sample_id = {int(number)}" for number in samples or ()]
+    wanted += [f"shard_id = '{name}'" for name in shards or ()]
+    with ERROR_CONSOLE.status("measuring labels"):
+        return check_labels(GaitDataset(storage), where=" OR ".join(wanted) or None)
 
 
 def compact(

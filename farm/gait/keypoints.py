@@ -8,7 +8,8 @@ Keypoints and pictures therefore bend the toes about the metatarsophalangeal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,40 @@ FLOOR_Y_M = 0.0
 
 MAX_TOE_FLEXION_RAD = float(np.deg2rad(80.0))
 """Limit of the pictured bend; push-off needs 40 to 65 deg (Nawoczenski et al. 1999, J Bone Joint Surg Am 81:370)."""
+
+
+def _own_flesh() -> dict[str, tuple[tuple[str, ...], float]]:
+    own: dict[str, tuple[tuple[str, ...], float]] = {
+        "nose": (("head",), 0.05),
+        "pelvis": (("pelvis", "femur_r", "femur_l", "torso"), 0.26),
+        "neck": (("torso", "head"), 0.16),
+        "mid_trunk": (("torso", "pelvis"), 0.26),
+    }
+    for side, word in (("r", "right"), ("l", "left")):
+        own |= {
+            f"{word}_eye": (("head",), 0.05),
+            f"{word}_ear": (("head",), 0.06),
+            f"{word}_shoulder": ((f"humerus_{side}", "torso"), 0.15),
+            f"{word}_elbow": ((f"humerus_{side}", f"radius_{side}"), 0.10),
+            f"{word}_wrist": ((f"radius_{side}",), 0.08),
+            f"{word}_hip": (("pelvis", f"femur_{side}", "torso"), 0.19),
+            f"{word}_knee": ((f"femur_{side}", f"tibia_{side}"), 0.13),
+            f"{word}_ankle": ((f"tibia_{side}", f"calcn_{side}"), 0.11),
+            f"{word}_heel": ((f"calcn_{side}", f"tibia_{side}"), 0.11),
+            f"{word}_big_toe": ((f"calcn_{side}", f"toes_{side}"), 0.07),
+        }
+    return own
+
+
+OWN_FLESH: Mapping[str, tuple[tuple[str, ...], float]] = MappingProxyType(
+    {name: _own_flesh()[name] for name in KEYPOINTS}
+)
+"""Of each keypoint: the bones whose flesh is around it, and how deep (m, generic body) it may lie beneath the skin."""
+
+
+def own_parts(name: str) -> tuple[str, ...]:
+    """The mask's parts in which a visible keypoint lies; toes are the foot's."""
+    return tuple(dict.fromkeys(bone.replace("toes", "calcn") for bone in OWN_FLESH[name][0]))
 
 
 def mtp_centre(body: Anatomy, side: str) -> NDArray[np.float64]:

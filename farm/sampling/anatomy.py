@@ -165,29 +165,32 @@ KEYPOINTS: tuple[str, ...] = (
 
 def _stations() -> dict[str, tuple[str, Vec3]]:
     stations: dict[str, tuple[str, Vec3]] = {
-        "nose": ("head", (0.115, 0.115, 0.0)),
+        "nose": ("head", (0.099, 0.115, 0.0)),
         "pelvis": ("pelvis", (-0.0707, -0.0661, 0.0)),  # midway between the hip centres
         "neck": ("torso", (0.0, 0.44, 0.0)),
         "mid_trunk": ("torso", (-0.02, 0.20, 0.0)),
     }
     for side, word, s in (("r", "right", 1.0), ("l", "left", -1.0)):
         stations |= {
-            f"{word}_eye": ("head", (0.092, 0.145, s * 0.033)),
-            f"{word}_ear": ("head", (0.005, 0.130, s * 0.076)),
+            f"{word}_eye": ("head", (0.086, 0.145, s * 0.033)),
+            f"{word}_ear": ("head", (0.005, 0.130, s * 0.069)),
             f"{word}_shoulder": (f"humerus_{side}", (0.0, 0.0, 0.0)),
             f"{word}_elbow": (f"radius_{side}", (0.0, 0.0, 0.0)),
             f"{word}_wrist": (f"radius_{side}", (0.0, -0.24, 0.0)),
             f"{word}_hip": (f"femur_{side}", (0.0, 0.0, 0.0)),
             f"{word}_knee": (f"tibia_{side}", (0.0, 0.0, 0.0)),
             f"{word}_ankle": (f"tibia_{side}", (0.0, -0.43, 0.0)),
-            f"{word}_heel": (f"calcn_{side}", (0.0, 0.0, 0.0)),
-            f"{word}_big_toe": (f"calcn_{side}", (TOE_TIP_X_M, SOLE_Y_M + 0.018, -s * 0.02)),
+            f"{word}_heel": (f"calcn_{side}", (0.016, 0.0, 0.0)),
+            f"{word}_big_toe": (f"calcn_{side}", (TOE_TIP_X_M - 0.010, SOLE_Y_M + 0.018, -s * 0.02)),
         }
     return stations
 
 
 KEYPOINT_STATIONS: Mapping[str, tuple[str, Vec3]] = MappingProxyType({name: _stations()[name] for name in KEYPOINTS})
-"""Body and point (generic metres) of each keypoint; the big toe's is for straight toes."""
+"""Body and point (generic metres) of each keypoint; the big toe's is for straight toes.
+
+Landmarks on the skin (nose, eyes, ears, heels, toes) lie 5 to 20 mm beneath it: on it, half of them would be beside the
+body in pictures, by the rounding of pixels and of the mesh."""
 
 IMU_STATIONS: Mapping[str, tuple[str, Vec3]] = MappingProxyType(
     {

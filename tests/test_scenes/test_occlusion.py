@@ -6,12 +6,12 @@ from functools import cache
 
 import numpy as np
 
-from farm.gait.keypoints import keypoints_3d
+from farm.gait.keypoints import OWN_FLESH, keypoints_3d
 from farm.sampling.anatomy import BODIES, KEYPOINTS, anatomy
 from scenes.body import BONES, body_mesh, bone_transforms
 from scenes.cameras import Camera, intrinsics_matrix, look
 from scenes.figure import Figure
-from scenes.occlusion import OCCLUDED, OUTSIDE, OWN_FLESH, VISIBLE, OcclusionWorld
+from scenes.occlusion import OCCLUDED, OUTSIDE, VISIBLE, OcclusionWorld
 from scenes.panel import RoomBox
 from tests.test_scenes.people import PEOPLE, scene, standing_pose
 

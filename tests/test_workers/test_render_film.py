@@ -11,13 +11,14 @@ import pytest
 
 from farm.config import Campaign, Pictures
 from farm.dataset.video import decode, encode, psnr_db
+from farm.gait.keypoints import own_parts
 from farm.gait.labels import gait_labels
 from farm.records import FrameSet, GaitLabels, GaitParameters, Trajectory, ViewFrames
 from farm.sampling.anatomy import KEYPOINTS, Anatomy, anatomy
 from scenes.body import PARTS
 from scenes.cameras import unproject
 from scenes.furniture import box as solid_box
-from scenes.occlusion import OCCLUDED, OUTSIDE, OWN_FLESH, VISIBLE
+from scenes.occlusion import OCCLUDED, OUTSIDE, VISIBLE
 from scenes.passer_by import PasserBy
 from tests.norm_walk import norm_walk
 from workers.render.film import FAR_CELL_M, Stage, film, finenesses, set_stage, shoot
@@ -48,7 +49,7 @@ def own_part_share(view: ViewFrames, keypoints_2d: np.ndarray, parts: tuple[str,
     assert view.mask is not None
     hits = []
     for column, name in enumerate(KEYPOINTS):
-        own = [parts.index(part.replace("toes", "calcn")) for part in OWN_FLESH[name][0]]
+        own = [parts.index(part) for part in own_parts(name)]
         for frame in np.flatnonzero(view.visibility[:, column] == VISIBLE):
             x, y = np.rint(keypoints_2d[frame, column]).astype(int)
             around = view.mask[frame, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
