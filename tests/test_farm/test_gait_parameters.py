@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from farm.gait.keypoints import keypoints_3d
 from farm.gait.labels import gait_labels
+from farm.gait.norm_walker import STANDARD_TRUNK_LEAN_RAD
 from farm.gait.parameters import LABEL_COLUMNS
 from farm.records import GaitLabels, GaitParameters, Trajectory
 from farm.sampling.anatomy import anatomy
-from tests.norm_walk import COST_OF_TRANSPORT, STANDARD_TRUNK_LEAN_RAD, norm_walk, norm_walk_truth
+from tests.norm_walk import COST_OF_TRANSPORT, norm_walk, norm_walk_truth
 from tests.walk_transforms import later, limping, mirrored, moved, turned
 
 FORMAT_LABELS = (
