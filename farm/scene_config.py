@@ -30,6 +30,20 @@ class PlaceVariation(Frozen):
     furniture: closed_count(0, 30) = Field(  # type: ignore[valid-type]
         (6, 16), description="how many pieces are drawn; those that find no room are left out"
     )
+    passers_by: closed_count(0, 4) = Field(  # type: ignore[valid-type]
+        (0, 2),
+        description="other people who are drawn; those whom the place does not suit or who find no room are left out",
+    )
+    walking_share: float = Field(
+        0.6, ge=0.0, le=1.0, description="share of the other people who walk past; the others stand"
+    )
+    foreground_share: float = Field(
+        0.12,
+        ge=0.0,
+        le=1.0,
+        description="share of the samples in which a piece of furniture or another person may come between a camera "
+        "and the walker and hide part of the walk; 0 never",
+    )
 
 
 class LightVariation(Frozen):

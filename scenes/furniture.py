@@ -7,7 +7,7 @@ z towards its front. Its parts are convex, so they are solids for physics and si
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -60,9 +60,9 @@ class Part:
     round: bool = False
 
 
-def piece_rand(rng: np.random.Generator, place: PlaceKind) -> PieceDraw:
+def piece_rand(rng: np.random.Generator, place: PlaceKind, *, leave_out: Collection[str] = ()) -> PieceDraw:
     """Draw one piece of those that belong in a place."""
-    kind = choose(rng, BELONGS[place])
+    kind = choose(rng, {kind: share for kind, share in BELONGS[place].items() if kind not in leave_out})
     return PieceDraw(
         kind=kind,
         along=float(rng.uniform()),

@@ -34,12 +34,3 @@ class Motion:
             pose = body_pose_at(self.trajectory, moments)
             columns.append(keypoints_3d(self.body, pose, self.trajectory.bodies)[:, column])
         return np.stack(columns, axis=1)
-
-
-def between(track: Array, time: Array, times: Array) -> Array:
-    """`track` `[F, ...]`, known at `time` `[F]` s, straight between its neighbours at `times` `[M]` s."""
-    last = max(len(time) - 1, 0)
-    place = np.interp(times, time, np.arange(len(time)))
-    left = np.minimum(place.astype(int), max(last - 1, 0))
-    share = (place - left).reshape(-1, *(1,) * (track.ndim - 1))
-    return np.asarray((1.0 - share) * track[left] + share * track[np.minimum(left + 1, last)])

@@ -10,7 +10,9 @@ import numpy as np
 
 from farm.scene_config import PlaceKind, PlaceVariation
 from scenes.colours import Rgb, choose, pick
+from scenes.foreground import ForegroundDraw, foreground_rand
 from scenes.furniture import PieceDraw, piece_rand
+from scenes.passer_by import PasserByDraw, passer_by_rand
 
 FloorKind = Literal["tiles", "planks", "vinyl", "mat", "carpet", "paving", "asphalt"]
 WallKind = Literal["plaster", "brick", "panels", "paper"]
@@ -51,6 +53,10 @@ _MARGIN_M: Mapping[PlaceKind, tuple[float, float]] = {
 _HEIGHT_M: Mapping[PlaceKind, tuple[float, float]] = {
     "corridor": (2.6, 3.2), "gait_lab": (2.7, 3.6), "living_room": (2.5, 2.9), "gym": (4.2, 6.0), "street": (6.5, 9.0),
 }  # fmt: skip
+_COMPANY: Mapping[PlaceKind, float] = {
+    "corridor": 0.5, "gait_lab": 0.15, "living_room": 0.2, "gym": 0.5, "street": 0.8,
+}  # fmt: skip
+"""Chance that somebody who is drawn is met in such a place."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Place:
         texture_seed: Number of the procedural textures' pattern.
         panel_pitch_m: Distance between doors, windows and boards along the walls.
         pieces: Furniture, in the order in which it looks for room.
+        passers_by: Other people, who look for room before it.
+        foreground: One or nothing, which does so first.
     """
 
     kind: PlaceKind
@@ -85,6 +93,8 @@ class Place:
     height_m: float
     texture_seed: int
     pieces: tuple[PieceDraw, ...]
+    passers_by: tuple[PasserByDraw, ...] = ()
+    foreground: tuple[ForegroundDraw, ...] = ()
 
 
 def place_rand(rng: np.random.Generator, variation: PlaceVariation) -> Place:
@@ -94,6 +104,8 @@ def place_rand(rng: np.random.Generator, variation: PlaceVariation) -> Place:
     finish: WallKind = choose(rng, _WALLS[kind])
     wall = pick(rng, _BRICK_COLOURS if finish == "brick" else _WALL_COLOURS)
     count = int(rng.integers(variation.furniture[0], variation.furniture[1], endpoint=True))
+    low, high = variation.passers_by
+    met = int(rng.binomial(int(rng.integers(low, high, endpoint=True)), _COMPANY[kind]))
     two_toned = kind in ("corridor", "gait_lab", "gym") and finish != "brick"
     return Place(
         kind=kind,
@@ -120,4 +132,6 @@ def place_rand(rng: np.random.Generator, variation: PlaceVariation) -> Place:
         height_m=float(rng.uniform(*_HEIGHT_M[kind])),
         texture_seed=int(rng.integers(2**31)),
         pieces=tuple(piece_rand(rng, kind) for _ in range(count)),
+        passers_by=tuple(passer_by_rand(rng, variation.walking_share) for _ in range(met)),
+        foreground=foreground_rand(rng, kind, variation),
     )

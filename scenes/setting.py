@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenes.cameras import Camera
+from scenes.foreground import find_foreground
 from scenes.panel import Panel, RoomBox, corner_light
-from scenes.passer_by import PasserBy
+from scenes.passer_by import PasserBy, PasserByDraw, Way, passer_by
 from scenes.place import Place
 from scenes.room import room_box, room_panels
-from scenes.settle import Standing, settle
+from scenes.settle import Ground, Standing, walkway
 from scenes.surface import Array
 from scenes.textures import FLOOR_TEXTURE_TILES, WALL_TEXTURE_M, plaster_texture
+from scenes.ways import find_way
 
 _LOWEST_LIGHT, _DARK_TO_M = 0.72, 0.6
 """Share of the surrounding light that reaches furniture at the floor, and height from which all does."""
@@ -46,15 +48,28 @@ class Setting:
     passers_by: tuple[PasserBy, ...]
 
 
-def make_setting(place: Place, *, outline: Array, cameras: Sequence[Camera]) -> Setting:
-    """Build the place around a walk, and let its furniture settle.
+def make_setting(place: Place, *, outline: Array, cameras: Sequence[Camera], time: Array) -> Setting:
+    """Build the place around a walk, find room for other people, and let its furniture settle.
 
     Args:
         outline: `[F, P, 3]` m, points that bound the walker in every picture.
+        time: `[F]` s, the pictures' moments.
     """
     eyes = np.stack([camera.world_from_camera[:, :3, 3] for camera in cameras])
     box = room_box(place, places=np.concatenate([outline.reshape(-1, 3), eyes.reshape(-1, 3)]))
-    standing = settle(place.pieces, box, outline=outline, eyes=eyes)
+    people: list[tuple[PasserByDraw, Way]] = []
+    with Ground(box, outline=outline, eyes=eyes) as ground:
+        for draw in place.foreground:
+            found = find_foreground(draw, ground, outline=outline, eyes=eyes, time=time)
+            if found and found.way and draw.person:
+                people.append((draw.person, found.way))
+        for person in place.passers_by:
+            way = find_way(person, ground, box, walk=walkway(outline), time=time)
+            if way:
+                people.append((person, way))
+        for piece in place.pieces:
+            ground.drop(piece)
+        standing = ground.settle()
     panels = room_panels(place, box)
     if standing:
         panels = (
@@ -63,7 +78,7 @@ def make_setting(place: Place, *, outline: Array, cameras: Sequence[Camera]) -> 
             _dark_below(standing, place, box, panels[0].texture),
         )
     solids = tuple(piece.world(part.vertices) for piece in standing for part in piece.parts)
-    return Setting(box, panels, solids, ())
+    return Setting(box, panels, solids, tuple(passer_by(person, way, time) for person, way in people))
 
 
 def _pieces_panel(standing: Sequence[Standing], seed: int) -> Panel:

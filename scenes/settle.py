@@ -1,14 +1,16 @@
-"""Lets furniture settle: pieces are dropped near their wall, where nobody walks and no camera looks through.
+"""Finds room for what stands around, and lets furniture settle there.
 
-A piece that would touch another, a wall, the walkway or a line of sight is left
-out, as is one that topples. pybullet steps alike each time, so the same drawing
-settles to the same place.
+Pieces are dropped near their wall, where nobody walks and no camera looks through. A
+piece that would touch another, somebody's way, a wall, the walkway or a line of sight
+is left out, as is one that topples. pybullet steps alike each time, so the same
+drawing settles to the same place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import TracebackType
 
 import numpy as np
 
@@ -21,12 +23,28 @@ WALKWAY_MARGIN_M = 0.30
 """Free floor on each side of everything that the walker's body passes."""
 
 APART_M = 0.03
+_BEYOND_ENDS_M = 0.60
+_ABOVE_FLOOR_M = 0.05
+"""From here up the walkway is kept free: lower, everything would touch it."""
+
+_SEAT_M = 0.35
+"""Free room on each side of a camera."""
+
 _DROP_M = 0.035
 _STEPS = 100
 _LEAN = 0.99
 """Cosine between a piece's axis and the vertical at which it counts as toppled."""
 
 _MASS_KG = 15.0
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place on the floor (m), and the turn about the vertical from facing +z."""
+
+    x: float
+    z: float
+    yaw_rad: float
 
 
 @dataclass(frozen=True)
@@ -42,59 +60,118 @@ class Standing:
         return np.asarray(points @ self.world_from_piece[:3, :3].T + self.world_from_piece[:3, 3])
 
 
-def settle(draws: Sequence[PieceDraw], box: RoomBox, *, outline: Array, eyes: Array) -> tuple[Standing, ...]:
-    """Drop the pieces one by one, then let all of them come to rest.
+class Ground:
+    """The floor of one setting while it is being furnished; close it (or use `with`) to free pybullet's memory.
 
-    Args:
+    Whoever asks first gets the room: what would touch anything that was there before is refused.
+    """
+
+    def __init__(self, box: RoomBox, *, outline: Array, eyes: Array) -> None:
+        """Args:
         outline: `[F, P, 3]` m, points that bound the walker in every picture.
         eyes: `[C, F, 3]` m, where each camera is in each picture.
+        """
+        self._client = pybullet.connect(pybullet.DIRECT)
+        pybullet.setGravity(0.0, -9.81, 0.0, physicsClientId=self._client)
+        self._box = box
+        self._floor = _static_box(self._client, [0.0, -0.5, 0.0], [200.0, 0.5, 200.0])
+        walk = walkway(outline)
+        self._taken = [*_walls(self._client, box), _between(self._client, *walk)]
+        self._taken += [
+            _between(self._client, track.min(axis=0) - _SEAT_M, track.max(axis=0) + _SEAT_M) for track in eyes
+        ]
+        self._sights = [_sight(self._client, outline, track) for track in eyes]
+        self._dropped: list[tuple[int, PieceDraw, tuple[Part, ...]]] = []
 
-    Returns:
-        Those that stand.
-    """
-    client = pybullet.connect(pybullet.DIRECT)
-    try:
-        pybullet.setGravity(0.0, -9.81, 0.0, physicsClientId=client)
-        floor = _static_box(client, [0.0, -0.5, 0.0], [200.0, 0.5, 200.0])
-        taken = _walls(client, box) + _kept_free(client, outline, eyes)
-        dropped: list[tuple[int, PieceDraw, tuple[Part, ...]]] = []
-        for draw in draws:
-            parts = tuple(parts_of(draw))
-            piece = _drop(client, draw, parts, box)
-            if any(
-                pybullet.getClosestPoints(piece, other, APART_M, physicsClientId=client)
-                for other in (*taken, *(number for number, _, _ in dropped))
-            ):
-                pybullet.removeBody(piece, physicsClientId=client)
-                continue
-            dropped.append((piece, draw, parts))
-        for _ in range(_STEPS):
-            pybullet.stepSimulation(physicsClientId=client)
+    def __enter__(self) -> Ground:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the pybullet world; a second call does nothing."""
+        if self._client >= 0:
+            pybullet.disconnect(physicsClientId=self._client)
+            self._client = -1
+
+    def keep(self, low: Array, high: Array, *, before: int | None = None) -> bool:
+        """Keep a box (corners `[3]`, m) free for somebody, if it is.
+
+        Args:
+            before: Number of the camera between which and the walk this may be; None for none.
+        """
+        body = _between(self._client, low, high)
+        if not self._is_free(body, before):
+            pybullet.removeBody(body, physicsClientId=self._client)
+            return False
+        self._taken.append(body)
+        return True
+
+    def drop(self, draw: PieceDraw, spot: Spot | None = None, *, before: int | None = None) -> bool:
+        """Let a piece fall on its place at its wall, or on a spot, if that is free.
+
+        Args:
+            before: As in `keep`.
+        """
+        parts = tuple(parts_of(draw))
+        piece = _drop(self._client, draw, parts, spot or at_wall(draw, parts, self._box))
+        if not self._is_free(piece, before):
+            pybullet.removeBody(piece, physicsClientId=self._client)
+            return False
+        self._dropped.append((piece, draw, parts))
+        return True
+
+    def settle(self) -> tuple[Standing, ...]:
+        """Let what was dropped come to rest; those that stand."""
+        for _ in range(_STEPS if self._dropped else 0):
+            pybullet.stepSimulation(physicsClientId=self._client)
         standing = []
-        for piece, draw, parts in dropped:
-            place, turn = pybullet.getBasePositionAndOrientation(piece, physicsClientId=client)
+        for piece, draw, parts in self._dropped:
+            place, turn = pybullet.getBasePositionAndOrientation(piece, physicsClientId=self._client)
             pose = np.eye(4)
             pose[:3, :3] = np.reshape(pybullet.getMatrixFromQuaternion(turn), (3, 3))
             pose[:3, 3] = np.array(place) - pose[:3, :3] @ _mass_centre(parts)
-            touches = pybullet.getContactPoints(piece, floor, physicsClientId=client)
+            touches = pybullet.getContactPoints(piece, self._floor, physicsClientId=self._client)
             if (pose[1, 1] > _LEAN or draw.kind == "ball") and touches:
                 standing.append(Standing(draw, parts, pose))
         return tuple(standing)
-    finally:
-        pybullet.disconnect(physicsClientId=client)
+
+    def _is_free(self, body: int, before: int | None) -> bool:
+        others = [*self._taken, *(piece for piece, _, _ in self._dropped)]
+        others += [sight for camera, sight in enumerate(self._sights) if camera != before]
+        return not any(
+            pybullet.getClosestPoints(body, other, APART_M, physicsClientId=self._client) for other in others
+        )
 
 
-def _drop(client: int, draw: PieceDraw, parts: Sequence[Part], box: RoomBox) -> int:
-    """Make a piece's body just above its place."""
+def walkway(outline: Array) -> tuple[Array, Array]:
+    """Low and high corners `[3]` (m) of what is kept free around the walk of `outline` `[F, P, 3]`."""
+    points = outline.reshape(-1, 3)
+    beside = np.array([_BEYOND_ENDS_M, 0.10, WALKWAY_MARGIN_M])
+    low, high = points.min(axis=0) - beside, points.max(axis=0) + beside
+    low[1] = max(low[1], _ABOVE_FLOOR_M)
+    return low, high
+
+
+def at_wall(draw: PieceDraw, parts: Sequence[Part], box: RoomBox) -> Spot:
+    """Where a piece stands that was drawn for a wall."""
     every = np.concatenate([part.vertices for part in parts])
     low, high = every.min(axis=0), every.max(axis=0)
     half = 0.5 * float(high[0] - low[0]) + 0.15
     x = box.x0 + half + draw.along * max(0.0, box.x1 - box.x0 - 2 * half)
     z = box.z0 + draw.gap_m - low[2] if draw.wall < 0 else box.z1 - draw.gap_m + low[2]
-    yaw = np.deg2rad(draw.turn_deg) + (0.0 if draw.wall < 0 else np.pi)
+    return Spot(x, float(z), float(np.deg2rad(draw.turn_deg) + (0.0 if draw.wall < 0 else np.pi)))
+
+
+def _drop(client: int, draw: PieceDraw, parts: Sequence[Part], spot: Spot) -> int:
+    """Make a piece's body just above its place."""
+    every = np.concatenate([part.vertices for part in parts])
     lift = _mass_centre(parts)
     if draw.kind == "ball":
-        radius = float(high[1] - low[1]) / 2
+        radius = float(np.ptp(every[:, 1])) / 2
         shape = pybullet.createCollisionShape(pybullet.GEOM_SPHERE, radius=radius, physicsClientId=client)
     else:
         corners = [(part.vertices.min(axis=0) - lift, part.vertices.max(axis=0) - lift) for part in parts]
@@ -107,8 +184,8 @@ def _drop(client: int, draw: PieceDraw, parts: Sequence[Part], box: RoomBox) -> 
     body = pybullet.createMultiBody(
         _MASS_KG,
         shape,
-        basePosition=[x, _DROP_M + lift[1], z],
-        baseOrientation=[0.0, float(np.sin(yaw / 2)), 0.0, float(np.cos(yaw / 2))],
+        basePosition=[spot.x, _DROP_M + lift[1], spot.z],
+        baseOrientation=[0.0, float(np.sin(spot.yaw_rad / 2)), 0.0, float(np.cos(spot.yaw_rad / 2))],
         physicsClientId=client,
     )
     pybullet.changeDynamics(
@@ -147,19 +224,17 @@ def _walls(client: int, box: RoomBox) -> list[int]:
     ]
 
 
-def _kept_free(client: int, outline: Array, eyes: Array) -> list[int]:
-    """The walkway, and the room between each camera and everywhere that the walker comes."""
+def _between(client: int, low: Array, high: Array) -> int:
+    return _static_box(client, ((low + high) / 2).tolist(), ((high - low) / 2).tolist())
+
+
+def _sight(client: int, outline: Array, track: Array) -> int:
+    """The room between a camera, which is on `track` `[F, 3]`, and everywhere that the walker comes."""
     points = outline.reshape(-1, 3)
     low, high = points.min(axis=0) - 0.10, points.max(axis=0) + 0.10
-    low[1] = max(low[1], 0.05)
     walk = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-    middle, half = (low + high) / 2, (high - low) / 2 + np.array([0.5, 0.0, WALKWAY_MARGIN_M - 0.10])
-    bodies = [_static_box(client, middle.tolist(), half.tolist())]
-    for track in eyes:
-        around = np.array([[x, y, z] for x in (-0.2, 0.2) for y in (-0.2, 0.2) for z in (-0.2, 0.2)])
-        seats = np.concatenate([track.min(axis=0) + around, track.max(axis=0) + around])
-        hull = np.concatenate([walk, seats])
-        hull[:, 1] = np.maximum(hull[:, 1], 0.05)
-        shape = pybullet.createCollisionShape(pybullet.GEOM_MESH, vertices=hull.tolist(), physicsClientId=client)
-        bodies.append(int(pybullet.createMultiBody(0, shape, physicsClientId=client)))
-    return bodies
+    around = np.array([[x, y, z] for x in (-0.2, 0.2) for y in (-0.2, 0.2) for z in (-0.2, 0.2)])
+    hull = np.concatenate([walk, track.min(axis=0) + around, track.max(axis=0) + around])
+    hull[:, 1] = np.maximum(hull[:, 1], _ABOVE_FLOOR_M)
+    shape = pybullet.createCollisionShape(pybullet.GEOM_MESH, vertices=hull.tolist(), physicsClientId=client)
+    return int(pybullet.createMultiBody(0, shape, physicsClientId=client))

@@ -14,6 +14,10 @@ from tests.test_scenes.people import PEOPLE, scene
 RECORD = scene(PEOPLE["generic man"]).record()
 
 
+THINGS = ("pieces", "passers_by", "foreground")
+"""Lists, of which the index has the number and the kinds."""
+
+
 def _numbers_and_words(value: Any) -> Iterator[Any]:
     if isinstance(value, Mapping):
         for part in value.values():
@@ -26,7 +30,7 @@ def _numbers_and_words(value: Any) -> Iterator[Any]:
 
 
 def test_every_number_and_word_has_a_cell() -> None:
-    record = {**RECORD, "place": {key: value for key, value in RECORD["place"].items() if key != "pieces"}}
+    record = {**RECORD, "place": {key: value for key, value in RECORD["place"].items() if key not in THINGS}}
     cells = scene_cells(record)
     assert sorted(map(repr, cells.values())) == sorted(map(repr, _numbers_and_words(record)))
     assert json.loads(json.dumps(cells)) == cells
@@ -38,8 +42,9 @@ def test_colours_directions_cameras_and_furniture_have_names_that_one_can_guess(
     assert [cells[f"scene_clothes_shirt_{c}"] for c in "rgb"] == list(RECORD["clothes"]["shirt"])
     assert [cells[f"scene_light_direction_{axis}"] for axis in "xyz"] == list(RECORD["light"]["direction"])
     assert cells["scene_camera_side_height_m"] == RECORD["cameras"]["side"]["height_m"]
-    assert cells["scene_place_pieces_count"] == len(RECORD["place"]["pieces"])
-    assert cells["scene_place_pieces_kinds"] == " ".join(piece["kind"] for piece in RECORD["place"]["pieces"])
+    for things in THINGS:
+        assert cells[f"scene_place_{things}_count"] == len(RECORD["place"][things])
+        assert cells[f"scene_place_{things}_kinds"] == " ".join(thing["kind"] for thing in RECORD["place"][things])
 
 
 def test_no_name_of_a_view_clashes_with_what_else_was_drawn() -> None:

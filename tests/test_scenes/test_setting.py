@@ -1,7 +1,8 @@
-"""Places: furniture settles apart from everything, off the walkway and out of sight lines, alike each time."""
+"""Places: furniture and people are apart from everything, off the walkway and out of sight lines, alike each time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import get_args
 
@@ -10,12 +11,14 @@ import pytest
 
 from farm.scene_config import PlaceKind, PlaceVariation
 from scenes.cameras import Camera, intrinsics_matrix, look
+from scenes.foreground import MOST_TOUCHED, hidden_share
 from scenes.furniture import PIECES, PieceDraw, parts_of
+from scenes.outline import Outline
 from scenes.panel import RoomBox
 from scenes.place import place_rand
 from scenes.room import room_box
 from scenes.setting import Setting, make_setting
-from scenes.settle import Standing, settle
+from scenes.settle import Ground, Standing, walkway
 
 KINDS: tuple[PlaceKind, ...] = get_args(PlaceKind)
 WALK = np.stack([np.linspace(0.0, 10.0, 20)[:, None] + np.array([[-0.4, 0.4]] * 1), np.full((20, 2), 0.0),
@@ -24,6 +27,16 @@ OUTLINE = np.concatenate([WALK, WALK + np.array([0.0, 1.8, 0.0])], axis=1)
 """`[20, 4, 3]`: a walk of 10 m along x, 0.7 m wide, 1.8 m high."""
 
 EYES = np.array([[14.0, 1.2, 0.0], [-4.0, 1.2, 0.0], [5.0, 1.3, 6.0]])
+
+
+TIME = np.linspace(0.0, 8.0, 20)
+
+
+def settle(draws: Sequence[PieceDraw], box: RoomBox, *, outline: np.ndarray, eyes: np.ndarray) -> tuple[Standing, ...]:
+    with Ground(box, outline=outline, eyes=eyes) as ground:
+        for draw in draws:
+            ground.drop(draw)
+        return ground.settle()
 
 
 def cameras() -> list[Camera]:
@@ -46,8 +59,9 @@ def settled(kind: PlaceKind, seed: int = 0) -> tuple[Standing, ...]:
 
 
 def setting(kind: PlaceKind, furniture: int = 14) -> Setting:
-    variation = PlaceVariation(kinds=(kind,), furniture=(furniture, furniture))
-    return make_setting(place_rand(np.random.default_rng(0), variation), outline=OUTLINE, cameras=cameras())
+    """Without other people."""
+    variation = PlaceVariation(kinds=(kind,), furniture=(furniture, furniture), passers_by=(0, 0), foreground_share=0.0)
+    return make_setting(place_rand(np.random.default_rng(0), variation), outline=OUTLINE, cameras=cameras(), time=TIME)
 
 
 def corners(piece: Standing) -> np.ndarray:
@@ -138,3 +152,67 @@ def test_panels_are_wound_as_their_normals_say_and_solids_are_the_furniture(kind
         normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
         big = np.linalg.norm(normal, axis=1) > 1e-9
         assert np.all((normal * panel.normals[panel.faces[:, 0]]).sum(axis=1)[big] > 0), panel.name
+
+
+@cache
+def company(kind: PlaceKind, foreground: float = 0.0) -> tuple[Setting, ...]:
+    """Some settings with people."""
+    variation = PlaceVariation(kinds=(kind,), furniture=(12, 12), passers_by=(4, 4), foreground_share=foreground)
+    return tuple(
+        make_setting(place_rand(np.random.default_rng(seed), variation), outline=OUTLINE, cameras=cameras(), time=TIME)
+        for seed in range(3)
+    )
+
+
+@pytest.mark.parametrize("kind", ["corridor", "street", "gym"])
+def test_passers_by_touch_nothing_and_hide_nothing_of_the_walker(kind: PlaceKind) -> None:
+    people = [(place, person) for place in company(kind) for person in place.passers_by]
+    assert len(people) >= 2
+    low, high = walkway(OUTLINE)
+    for place, person in people:
+        points = Outline(person.mesh).points(person.bones).astype(float)
+        assert points.shape[0] == len(TIME)
+        assert points[..., 1].min() > -0.005
+        assert (points.min(axis=(0, 1)) > [place.box.x0, -0.01, place.box.z0]).all()
+        assert (points.max(axis=(0, 1)) < [place.box.x1, 2.1, place.box.z1]).all()
+        for x, y, z in points.reshape(-1, 3):
+            assert not (low[0] < x < high[0] and low[1] < y < high[1] and low[2] < z < high[2])
+        for solid in place.solids:
+            inside = (points > solid.min(axis=0)) & (points < solid.max(axis=0))
+            assert not inside.all(axis=-1).any()
+        space = [(points.min(axis=1), points.max(axis=1))]
+        for eye in EYES:
+            assert hidden_share(np.tile(eye, (20, 1)), OUTLINE, space).max() == 0.0
+
+
+def test_what_is_in_the_foreground_hides_some_of_the_walk_from_one_camera_and_nothing_from_the_others() -> None:
+    found = 0
+    for kind in ("living_room", "corridor"):
+        for place in company(kind, foreground=1.0):
+            spaces = [(solid.min(axis=0), solid.max(axis=0)) for solid in place.solids]
+            for person in place.passers_by:
+                points = Outline(person.mesh).points(person.bones).astype(float)
+                spaces.append((points.min(axis=1), points.max(axis=1)))
+            shares = np.array([hidden_share(np.tile(eye, (20, 1)), OUTLINE, spaces) for eye in EYES])
+            touched = (shares > 0.02).mean(axis=1)
+            assert touched.max() <= MOST_TOUCHED
+            assert (touched > 0).sum() <= 1
+            found += bool(touched.any())
+    assert found >= 3
+
+
+def test_no_foreground_and_nobody_else_where_the_campaign_wants_none() -> None:
+    places = [
+        place_rand(np.random.default_rng(seed), PlaceVariation(passers_by=(0, 0), foreground_share=share))
+        for seed in range(40)
+        for share in (0.0, 1.0)
+    ]
+    assert not any(place.passers_by for place in places)
+    assert all(place.foreground[0].person is None for place in places[1::2])
+    assert not any(place.foreground for place in places[0::2])
+
+
+def test_hidden_share_counts_points_behind_a_box() -> None:
+    eyes, points = np.zeros((1, 3)), np.array([[[4.0, 0.0, 0.0], [4.0, 0.0, 3.0], [1.0, 0.0, 0.0], [-4.0, 0.0, 0.0]]])
+    box = [(np.array([2.0, -1.0, -1.0]), np.array([3.0, 1.0, 1.0]))]
+    assert hidden_share(eyes, points, box).tolist() == [0.25]

@@ -7,7 +7,6 @@ import pytest
 
 from scenes.camera_path import CameraPath
 from scenes.cameras import Camera, intrinsics_matrix
-from scenes.motion import between
 from workers.render.exposure import Exposure
 
 SIZE = (128, 96)
@@ -82,9 +81,3 @@ def test_rows_show_the_cells_that_their_exposure_covers(exposed: float, readout:
     assert np.abs(centre - delay).max() <= 0.51 * width
     assert np.abs(offsets[cell] - delay).max() <= 0.51 * width
     assert exposure.offsets[exposure.middle] == pytest.approx(0.0, abs=1e-12)
-
-
-def test_between_moments_things_are_straight_between_their_neighbours() -> None:
-    track = np.array([[0.0], [2.0], [6.0]])
-    assert between(track, TIME, np.array([-1.0, 0.05, 0.1, 0.15, 0.2, 3.0]))[:, 0] == pytest.approx([0, 1, 2, 4, 6, 6])
-    assert between(track[:1], TIME[:1], np.array([0.0, 1.0]))[:, 0] == pytest.approx([0, 0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -96,6 +96,10 @@ def screened(stage: Stage) -> Stage:
     return dataclasses.replace(stage, setting=setting)
 
 
+def _shifted(aside: np.ndarray, stage: Stage, time: np.ndarray) -> np.ndarray:
+    return np.asarray(aside @ stage.motion.bones(time))
+
+
 def with_passers_by(stage: Stage) -> Stage:
     """The same with two who walk alike, 1 m nearer to the side camera, half a step behind and half a step ahead."""
     nearer = np.sign(stage.cameras[2].world_from_camera[0, 2, 3])
@@ -103,7 +107,8 @@ def with_passers_by(stage: Stage) -> Stage:
     for ahead in (-0.3, 0.3):
         aside = np.eye(4)
         aside[[0, 2], 3] = ahead, nearer
-        passers_by.append(PasserBy(stage.meshes[-1], aside @ stage.bones, moves=True))
+        bones_at = partial(_shifted, aside, stage)
+        passers_by.append(PasserBy(stage.meshes[-1], aside @ stage.bones, moves=True, bones_at=bones_at))
     return dataclasses.replace(stage, setting=dataclasses.replace(stage.setting, passers_by=tuple(passers_by)))
 
 

@@ -20,6 +20,7 @@ from workers.render import raster as raster_module
 from workers.render.context import gl_context
 from workers.render.film import Stage, bounding_boxes, set_stage
 from workers.render.objects import kit, targets
+from workers.render.plan import apart
 from workers.render.probe import drawn_by
 from workers.render.raster import Pictures as Drawn
 from workers.render.raster import Raster
@@ -173,3 +174,10 @@ def test_pyrenders_own_renderer_may_draw_in_between() -> None:
     after = draw(moments=1)
     assert np.array_equal(before.rgb, after.rgb)
     assert np.array_equal(before.mask, after.mask)
+
+
+def test_windows_that_overlap_become_one_and_the_empty_ones_none() -> None:
+    windows = np.array([[0, 0, 10, 10], [30, 0, 5, 5], [8, 8, 10, 10], [50, 50, 0, 0], [17, 2, 14, 4]])
+    assert sorted(apart(windows)) == [(0, 0, 35, 18)], "the last joins all"
+    assert sorted(apart(windows[:4])) == [(0, 0, 18, 18), (30, 0, 5, 5)]
+    assert apart(windows[3:4]) == []

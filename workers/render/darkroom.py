@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from farm.sampling.anatomy import KEYPOINTS
 from scenes.cameras import Camera
-from scenes.motion import Motion, between
+from scenes.motion import Motion
 from scenes.passer_by import PasserBy
 from scenes.sensor import noisy, variates_rand
 from scenes.surface import Array
@@ -114,7 +114,7 @@ def _draw(
         np.repeat(levels[some], len(offsets))[:, None],
         camera.poses(delay)[some].reshape(-1, 1, 4, 4),
         lens.intrinsics[None],
-        passers_by=[between(person.bones, camera.time, moments) for person in passers_by],
+        passers_by=[person.bones_at(moments) for person in passers_by],
         rgb=rgb,
         mask=mask,
         depth=depth,

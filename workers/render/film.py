@@ -174,7 +174,7 @@ def set_stage(
     scale = np.stack([camera.intrinsics[1, 1] / camera.project(pelvis)[1] for camera in cameras], axis=1)  # pixels/m
     cells, levels = finenesses(scale)
     meshes = (*(body_mesh(figure, scene.clothes, cell_m=cell) for cell in cells[:-1]), far)
-    setting = make_setting(scene.place, outline=outline, cameras=cameras)
+    setting = make_setting(scene.place, outline=outline, cameras=cameras, time=labels.frame_time)
     return Stage(scene, figure, meshes, levels, setting, cameras, bones, motion, parameters.sample_id)
 
 

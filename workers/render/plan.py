@@ -31,6 +31,9 @@ _CASTER_M = 0.8
 _NARROWEST_EDGE, _BROADEST_EDGE = 0.0015, 0.025
 """Half breadth of a shadow's soft edge as a share of the shadow map; broader ones would show the taps."""
 
+_NOWHERE = (1.0, 1.0, 0.0, 0.0)
+"""Bounds of a shadow in which nothing is."""
+
 _LEFT_HANDED = np.diag([1.0, -1.0, -1.0, 1.0])
 """OpenGL's camera axes (y up, z backwards) from OpenCV's."""
 
@@ -46,8 +49,8 @@ class Plan:
         shots: `[M, C]` records of `shaders.shot_record`.
         shadow: `[M, G, 4, 4]` clip space of each figure's shadow map from world.
         body: `[M, 8, 3]` corners of the walker's box (m).
-        near: `[M, C, 4]` windows that figures and their shadows may touch.
-        walker: `[M, C, 4]` windows that the walker may touch.
+        near: `[M, C, G, 4]` windows that each figure and its shadow may touch; without breadth where none is seen.
+        figure: `[M, C, G, 4]` windows that each figure may touch itself, the walker first.
         levels: `[M, C]`.
         poses: `[M, C, 4, 4]` world from camera.
     """
@@ -56,7 +59,7 @@ class Plan:
     shadow: Array
     body: Array
     near: NDArray[np.int64]
-    walker: NDArray[np.int64]
+    figure: NDArray[np.int64]
     levels: NDArray[np.int64]
     poses: Array
 
@@ -115,7 +118,8 @@ class Planner:
                 _cast(corners(low - beyond, high + beyond), self._light),
             ],
             axis=2,
-        ).reshape(len(low), -1, 3)
+        )  # [M, G, 16, 3]
+        near, figure = (_windows(clip, points, self._size) for points in (reached, body))
         shadow = _shadow_clip(self._light, 0.5 * (low + high))
         texture_place = _TEXTURE_FROM_CLIP @ shadow
         place = np.einsum("mgij,mgpj->mgpi", texture_place[..., :2, :3], body) + texture_place[..., None, :2, 3]
@@ -131,29 +135,55 @@ class Planner:
         shots["stand"][..., :3] = stand[:, None]
         reach = np.abs(feet - stand[:, :, None])[..., [0, 2]].max(axis=(2, 3)) + _FEET_DARK_M
         shots["stand"][..., 3] = reach[:, None]
+        unseen = near[..., 2:].min(axis=-1) <= 0
+        shots["shadow_bounds"][unseen] = _NOWHERE
+        shots["stand"][unseen, 3] = 0.0
         return Plan(
             shots=shots,
             shadow=shadow,
             body=body[:, 0],
-            near=_windows(clip, reached, self._size),
-            walker=_windows(clip, body[:, 0], self._size),
+            near=near,
+            figure=figure,
             levels=levels,
             poses=world_from_camera,
         )
 
 
 def _windows(clip: Array, points: Array, size: tuple[int, int]) -> NDArray[np.int64]:
-    """Pixels x, y, width, height that the hull of world `points` `[M, P, 3]` may touch in each view: `[M, C, 4]`."""
+    """Pixels x, y, width, height that hulls of world `points` `[M, G, P, 3]` may touch in each view: `[M, C, G, 4]`."""
     extent = np.array(size)
-    place = np.einsum("mcij,mpj->mcpi", clip[..., :3], points) + clip[:, :, None, :, 3]
+    place = np.einsum("mcij,mgpj->mcgpi", clip[..., :3], points) + clip[:, :, None, None, :, 3]
     with np.errstate(divide="ignore", invalid="ignore"):
         pixel = (place[..., :2] / place[..., 3:] * [1.0, -1.0] + 1.0) * 0.5 * extent
-    behind = (place[..., 3] < NEAR_M).any(axis=-1)
-    pixel[behind] = 0.0
-    low = np.clip(np.floor(pixel.min(axis=2)).astype(int) - 2, 0, extent)
-    high = np.clip(np.ceil(pixel.max(axis=2)).astype(int) + 2, 0, extent)
-    low[behind], high[behind] = 0, extent
-    return np.concatenate([low, high - low], axis=-1)
+    behind = place[..., 3] < NEAR_M
+    pixel[behind.any(axis=-1)] = 0.0
+    low = np.clip(np.floor(pixel.min(axis=3)).astype(int) - 2, 0, extent)
+    high = np.clip(np.ceil(pixel.max(axis=3)).astype(int) + 2, 0, extent)
+    low[behind.any(axis=-1)], high[behind.any(axis=-1)] = 0, extent
+    high[behind.all(axis=-1)] = 0
+    return np.concatenate([low, np.where((high > low).all(axis=-1, keepdims=True), high - low, 0)], axis=-1)
+
+
+def overlap(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two windows (x, y, width, height) have a pixel in common."""
+    return all(one[i] < other[i] + other[i + 2] and other[i] < one[i] + one[i + 2] for i in (0, 1))
+
+
+def apart(windows: NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
+    """Windows `[G, 4]` without the empty ones, those that overlap joined to one around both, until none do."""
+    left = [(x, y, w, h) for x, y, w, h in windows.tolist() if w > 0 and h > 0]
+    joined: list[tuple[int, int, int, int]] = []
+    while left:
+        one = left.pop()
+        other = next((window for window in joined if overlap(one, window)), None)
+        if other is None:
+            joined.append(one)
+            continue
+        joined.remove(other)
+        x, y = min(one[0], other[0]), min(one[1], other[1])
+        right, low = max(one[0] + one[2], other[0] + other[2]), max(one[1] + one[3], other[1] + other[3])
+        left.append((x, y, right - x, low - y))
+    return joined
 
 
 def corners(low: Array, high: Array) -> Array:

@@ -28,7 +28,7 @@ from scenes.surface import Array
 from workers.render import shaders
 from workers.render.context import GlContext, gl_context
 from workers.render.objects import SHADOW_MAP_SIZE, PanelPrimitive, kit, shadow_maps, targets
-from workers.render.plan import Plan, Planner, corners, lamp_record
+from workers.render.plan import Plan, Planner, apart, corners, lamp_record, overlap
 from workers.render.program import Block
 from workers.render.skinned import SkinnedMesh
 
@@ -270,12 +270,12 @@ class Raster:
             kept = self._read_colours(whole)[..., :3].copy()
             self._backdrops[view] = (pose, kept)
         picture = kept.copy()
-        x, y, w, h = plan.near[0, view].tolist()
-        if w > 0 and h > 0:
-            window = self._tile(0, view, (x, y, w, h))
-            self._clear(self._targets.colour, window, _NOTHING)
-            self._draw_tile(plan, 0, view, backdrop=False)
-            picture[y : y + h, x : x + w] = self._read_colours(window)[..., :3]
+        parts = apart(plan.near[0, view])
+        for part in parts:
+            self._clear(self._targets.colour, self._tile(0, view, part), _NOTHING)
+        self._draw_tile(plan, 0, view, backdrop=False)
+        for x, y, w, h in parts:
+            picture[y : y + h, x : x + w] = self._read_colours(self._tile(0, view, (x, y, w, h)))[..., :3]
         return picture
 
     def _draw_shadows(self, plan: Plan, moment: int) -> None:
@@ -287,7 +287,10 @@ class Raster:
         GL.glViewport(0, 0, SHADOW_MAP_SIZE, SHADOW_MAP_SIZE)
         program = self._kit.shadow
         program.use()
+        seen = np.max(plan.near[moment, ..., 2], axis=0).tolist()  # of the others' shadows nobody asks
         for number, person in enumerate((self._people[-1], *self._passers_by)):
+            if not seen[number]:
+                continue
             GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._shadow_maps.frames[number])
             GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
             if self._shadows:
@@ -303,13 +306,12 @@ class Raster:
         GL.glEnable(GL.GL_SCISSOR_TEST)
         GL.glViewport(*self._tile(moment, view))
         self._shots.choose(moment * self._views + view)
-        x, y, w, h = plan.near[moment, view].tolist()
-        if figures and w > 0 and h > 0:
-            GL.glScissor(*self._tile(moment, view, (x, y, w, h)))
-            self._kit.person.use()
-            self._people[plan.levels[moment, view]].draw(moment)  # what is near first: behind it nothing is shaded
-            for person in self._passers_by:
-                person.draw(moment)
+        for part in apart(plan.near[moment, view]) if figures else ():
+            GL.glScissor(*self._tile(moment, view, part))
+            self._kit.person.use()  # what is near first: behind it nothing is shaded
+            for person, window in zip(self._shown(plan, moment, view), plan.figure[moment, view], strict=True):
+                if overlap(part, window):
+                    person.draw(moment)
             self._kit.near_room.use()
             for panel in self._panels:
                 panel.draw()
@@ -318,6 +320,10 @@ class Raster:
             self._kit.room.use()
             for panel in self._panels:
                 panel.draw()
+
+    def _shown(self, plan: Plan, moment: int, view: int) -> tuple[SkinnedMesh, ...]:
+        """The figures as a view shows them, the walker first."""
+        return (self._people[plan.levels[moment, view]], *self._passers_by)
 
     def _draw_labels(self, plan: Plan, ids: NDArray[np.uint8] | None, distance_m: NDArray[np.float32] | None) -> None:
         """Fill part ids and distances `[C, M, H, W]`: the walker's, and of what stands before the walker none."""
@@ -328,7 +334,7 @@ class Raster:
         if not self._keeps_backdrops:
             self._clear(frame, self._everything, _UNLABELLED)
         for moment, view in np.ndindex(*plan.levels.shape):
-            x, y, w, h = (0, 0, width, height) if distance_m is not None else plan.walker[moment, view].tolist()
+            x, y, w, h = (0, 0, width, height) if distance_m is not None else plan.figure[moment, view, 0].tolist()
             if w <= 0 or h <= 0:
                 continue
             window = self._tile(moment, view, (x, y, w, h))
@@ -360,10 +366,13 @@ class Raster:
         program = self._kit.label
         program.use()
         program.integer("labelled", 1)
-        self._people[plan.levels[moment, view]].draw(moment)
+        walker, *others = self._shown(plan, moment, view)
+        walker.draw(moment)
         program.integer("labelled", 0)
-        for person in self._passers_by:
-            person.draw(moment)
+        part = (window[0], window[1] - self._tile(moment, view)[1], window[2], window[3])
+        for person, theirs in zip(others, plan.figure[moment, view, 1:], strict=True):
+            if overlap(part, theirs):
+                person.draw(moment)
         for panel in self._panels:
             if frame == self._targets.parts:
                 panel.draw_screens()

@@ -11,6 +11,8 @@ has a shadow map and feet of its own.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 FEET = 4
@@ -39,6 +41,8 @@ layout(std140) uniform Lamp {
 figure's feet, and how far from it the floor is darker; `key`'s fourth number is how broad shadows' edges are far from
 the feet, as a share of the shadow map."""
 
+_EACH_FIGURE = re.compile(re.escape("for (int figure = 0; figure < FIGURES; ++figure)"))
+
 BLOCK_NAMES = ("Shot", "Lamp")
 
 LAMP_RECORD = np.dtype([(name, np.float32, 4) for name in ("to_lamp", "key", "sky", "ground", "to_fill", "fill")])
@@ -59,8 +63,23 @@ def shot_record(figures: int) -> np.dtype[np.void]:
 
 
 def source(text: str, figures: int) -> str:
-    """A program's text for so many figures."""
-    return text.replace("__FIGURES__", str(figures))
+    """A program's text for so many figures.
+
+    Loops over the figures are written out: llvmpipe finds its place in arrays for each pixel, else, which
+    took as long again as half of all the rest.
+    """
+    text = text.replace("__FIGURES__", str(figures))
+    while loop := _EACH_FIGURE.search(text):
+        first = end = loop.end()
+        depth = 0
+        while True:
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+            if depth == 0 and text[end - 1] in ";}":
+                break
+        turns = (re.sub(r"\bfigure\b", str(number), text[first:end]) for number in range(figures))
+        text = text[: loop.start()] + "".join(f"{{{turn} }}" for turn in turns) + text[end:]
+    return text
 
 
 SKIN_VERTEX = """#version 330 core
