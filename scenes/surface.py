@@ -22,6 +22,10 @@ Distance = Callable[[Array], Array]
 _NEWTON_STEPS = 2
 _GRADIENT_STEP_M = 1e-3
 
+_ON_SURFACE = 1e-2
+"""A grid point that is inside by less, in cells, counts as outside. Otherwise the cells around one that is inside by a
+rounding error would all have their vertex there, and a polygon without area has no normal."""
+
 
 def _ellipse_distance(a: Array, b: Array, ra: Array, rb: Array) -> Array:
     """About the distance to an ellipse (first order in the implicit function, exact on it)."""
@@ -131,7 +135,7 @@ def polygonise(distance: Distance, low: Array, high: Array, cell_m: float) -> Su
     axes = [low[i] + (np.arange(counts[i]) - 0.5) * cell_m for i in range(3)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     value = distance(grid)
-    inside = value < 0
+    inside = value < -_ON_SURFACE * cell_m
     shell = np.ones_like(inside)
     shell[1:-1, 1:-1, 1:-1] = False
     if not inside.any() or (inside & shell).any():
@@ -165,7 +169,7 @@ def _cell_vertices(grid: Array, value: Array, inside: NDArray[np.bool_]) -> tupl
         near, far = _ends(axis)
         crossed = inside[near] != inside[far]
         a, b = value[near], value[far]
-        share = np.where(crossed, a / np.where(crossed, a - b, 1.0), 0.0)
+        share = np.clip(np.where(crossed, a / np.where(crossed, a - b, 1.0), 0.0), 0.0, 1.0)
         point = np.where(crossed[..., None], grid[near] + share[..., None] * (grid[far] - grid[near]), 0.0)
         others = [i for i in range(3) if i != axis]
         for i in (0, 1):

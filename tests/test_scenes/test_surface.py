@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scenes.surface import Ellipsoid, Loft, RoundCone, polygonise, union
@@ -17,6 +17,7 @@ def _volume(vertices: np.ndarray, faces: np.ndarray) -> float:
 
 @settings(max_examples=15, deadline=None)
 @given(st.tuples(*[st.floats(0.06, 0.2)] * 3))
+@example((0.11772855653150947, 0.06, 0.06))  # its tip lies on a grid point, but for a rounding error
 def test_an_ellipsoid_has_its_volume_and_is_closed(radii: tuple[float, float, float]) -> None:
     r = np.array(radii)
     surface = polygonise(Ellipsoid(np.zeros(3), r), -r - 0.03, r + 0.03, 0.012)
