@@ -1,6 +1,6 @@
 # gaitfarm: `make demo` makes a real gait dataset and trains on it; `make test` runs the whole suite.
 # Both set up what they need in ./.venv first; nothing is installed outside it but Debian's GL
-# (and, for the tests, Ceph) packages, and those only by tools/setup_system.sh, which says what it does.
+# (and, for the tests, Ceph and Chromium) packages, and those only by tools/setup_system.sh, which says what it does.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -59,6 +59,7 @@ demo: install gl
 
 test: install lint
 	@tools/setup_system.sh gl tests || true  # what is missing then is named again by the tests that could not run
+	@tools/setup_system.sh browser || true  # by itself: where there is none, Ceph may still be had
 	@OMP_NUM_THREADS=1 LP_NUM_THREADS=1 \
 	  $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 

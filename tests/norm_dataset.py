@@ -26,17 +26,25 @@ _BONES = (
     ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
 )  # fmt: skip
 
+_PAPER = (228, 226, 220)
+
 
 def norm_campaign(
-    *, samples: int, gaits_per_shard: int = 4, views: Sequence[str] = ("front", "side"), rgb: str = "video"
+    *,
+    samples: int,
+    gaits_per_shard: int = 4,
+    views: Sequence[str] = ("front", "side"),
+    rgb: str = "video",
+    mask: bool = False,
+    size: tuple[int, int] = (96, 96),
 ) -> Campaign:
-    """Small pictures, no masks."""
+    """Small pictures; masks only where they are asked for."""
     return campaign_from_mapping(
         {
             "name": "norm-walkers",
             "samples": samples,
             "gaits_per_shard": gaits_per_shard,
-            "pictures": {"views": list(views), "image_size": [96, 96], "rgb": rgb, "mask": False},
+            "pictures": {"views": list(views), "image_size": list(size), "rgb": rgb, "mask": mask},
         },
         source="tests",
     )
@@ -63,11 +71,18 @@ def norm_sample(campaign: Campaign, sample_id: int, *, speed_m_s: float, conditi
         return GaitSample(parameters, walk, labels, quality, None)
     pictures = campaign.pictures
     views = tuple(
-        _film(labels, view.name, view.azimuth_deg, pictures.image_size, with_rgb=pictures.rgb != "none")
+        _film(
+            labels,
+            view.name,
+            view.azimuth_deg,
+            pictures.image_size,
+            with_rgb=pictures.rgb != "none",
+            with_mask=pictures.mask,
+        )
         for view in pictures.views
     )
     return GaitSample(
-        parameters, walk, labels, QualityReport(), FrameSet(pictures.frame_rate_hz, ("background",), views)
+        parameters, walk, labels, QualityReport(), FrameSet(pictures.frame_rate_hz, ("background", "body"), views)
     )
 
 
@@ -80,7 +95,9 @@ def write_norm_dataset(storage: Storage, campaign: Campaign, samples: Sequence[G
         commit(storage, shard, attempt_id="a", wall_s=12.0)
 
 
-def _film(labels: GaitLabels, name: str, azimuth_deg: float, size: tuple[int, int], *, with_rgb: bool) -> ViewFrames:
+def _film(
+    labels: GaitLabels, name: str, azimuth_deg: float, size: tuple[int, int], *, with_rgb: bool, with_mask: bool
+) -> ViewFrames:
     """Stick figures by a pinhole camera 5 m from the walker, moving along."""
     width, height = size
     n = labels.n_frames
@@ -97,6 +114,7 @@ def _film(labels: GaitLabels, name: str, azimuth_deg: float, size: tuple[int, in
     pixels = seen[..., :2] / seen[..., 2:] * focal + [(width - 1) / 2, (height - 1) / 2]
     box = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1)
     inside = np.all((pixels >= 0) & (pixels < [width, height]), axis=-1)
+    figures = np.stack([_stick_figure(frame, size) for frame in pixels]) if with_rgb or with_mask else None
     return ViewFrames(
         view=name,
         image_size=size,
@@ -107,12 +125,13 @@ def _film(labels: GaitLabels, name: str, azimuth_deg: float, size: tuple[int, in
         distortion=np.zeros(5),
         shutter=np.zeros(2),
         bbox=box.astype(np.float32),
-        rgb=np.stack([_stick_figure(frame, size) for frame in pixels]) if with_rgb else None,
+        rgb=figures if with_rgb else None,
+        mask=(figures != _PAPER).any(axis=-1).astype(np.uint8) if with_mask else None,
     )
 
 
 def _stick_figure(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    picture = Image.new("RGB", size, (228, 226, 220))
+    picture = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(picture)
     at = {name: tuple(float(v) for v in point) for name, point in zip(KEYPOINTS, pixels, strict=True)}
     for a, b in _BONES:

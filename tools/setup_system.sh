@@ -2,6 +2,7 @@
 # Install the Debian or Ubuntu packages that pip cannot bring. Quick and silent when nothing is missing.
 #   tools/setup_system.sh gl      EGL and Mesa: drawing without a screen (with an NVIDIA driver it draws on the GPU)
 #   tools/setup_system.sh tests   Ceph: a real S3 server for the tests, started on loopback by the tests themselves
+#   tools/setup_system.sh browser Chromium and its driver: the tests open the gallery's pages in it
 # Installs as root or through `sudo -n`; where neither works, prints the exact line and exits with 1.
 set -euo pipefail
 
@@ -23,13 +24,23 @@ for part in "$@"; do
       command -v ceph-osd >/dev/null || missing+=(ceph-osd)
       command -v radosgw >/dev/null || missing+=(radosgw)
       ;;
+    browser)
+      command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+      command -v chromedriver >/dev/null || missing+=(chromium-driver)
+      ;;
     *)
-      echo "error: unknown part '$part'; the parts are gl and tests" >&2
+      echo "error: unknown part '$part'; the parts are gl, tests and browser" >&2
       exit 2
       ;;
   esac
 done
 ((${#missing[@]})) || exit 0
+
+# Ubuntu's own chromium is a snap, which may not open files under /tmp.
+if [[ " ${missing[*]} " == *" chromium"* ]] && grep -qs '^ID=ubuntu' /etc/os-release; then
+  echo "Missing: a browser for the tests. On Ubuntu install Google Chrome and the chromedriver of its version." >&2
+  exit 1
+fi
 
 line="apt-get install -y --no-install-recommends ${missing[*]}"
 if ! command -v apt-get >/dev/null; then

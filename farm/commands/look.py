@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def gallery(
     uri: DatasetUri,
-    out: Annotated[Path, typer.Option(help="Folder for films and strips: new, empty, or to go on with.",
+    out: Annotated[Path, typer.Option(help="Folder for pages, films and strips: new, empty, or to go on with.",
                                       show_default=False)],
     where: Annotated[
         str | None,
@@ -32,7 +32,7 @@ def gallery(
     endpoint_url: EndpointUrl = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Draw labels over pictures: for each gait and view a film and a strip, the original beside the labelled one."""
+    """Draw labels over pictures: a page that plays each gait beside its curves, films and strips of every view."""
     from farm.gallery.write import write_gallery
 
     with Progress(console=ERROR_CONSOLE, transient=True) as bar:
@@ -49,5 +49,5 @@ def gallery(
     if as_json:
         typer.echo(json.dumps(made.to_dict(), indent=1))
         return
-    for name in (*made.films, *made.strips):
+    for name in (made.front, *made.pages, *made.films, *made.strips):
         OUT_CONSOLE.print(str(out / name), highlight=False, soft_wrap=True)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import io
 import operator
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
 
 import av
 import numpy as np
@@ -61,24 +62,21 @@ SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL
 bright."""
 
 
-def encode(rgb: NDArray[np.uint8], *, frame_rate_hz: float, crf: int = 18) -> bytes:
+def encode(rgb: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], *, frame_rate_hz: float, crf: int = 18) -> bytes:
     """One MP4 file of `rgb`, playable before it has come in whole (index in front).
 
     Args:
-        rgb: `[F, H, W, 3]` uint8, F at least 1; H and W even (4:2:0 chroma).
+        rgb: `[F, H, W, 3]` uint8, F at least 1, or its F pictures one after the other, of which none is kept;
+            H and W even (4:2:0 chroma).
         frame_rate_hz: Pictures in a second.
         crf: Constant rate factor, 0 (lossless but for chroma) to 51; 18 is visually lossless.
 
     Raises:
         ValueError: Wrong shape or type, odd size, no picture, or a rate that is not positive.
     """
-    if rgb.dtype != np.uint8 or rgb.ndim != 4 or rgb.shape[-1] != 3 or not len(rgb):
-        raise ValueError(f"rgb must be uint8 [F, H, W, 3] with F at least 1, got {rgb.dtype} {list(rgb.shape)}")
-    height, width = rgb.shape[1:3]
-    if height % 2 or width % 2:
-        raise ValueError(f"rgb is {width}x{height} pixels; H.264 with 4:2:0 chroma needs even numbers")
     if not frame_rate_hz > 0:
         raise ValueError(f"frame_rate_hz must be positive, got {frame_rate_hz!r}")
+    pictures, (height, width) = _checked(rgb)
     rate = Fraction(frame_rate_hz).limit_denominator(1001)
     target = io.BytesIO()
     options = {"fflags": "+bitexact", "flags": "+bitexact"}
@@ -92,7 +90,7 @@ def encode(rgb: NDArray[np.uint8], *, frame_rate_hz: float, crf: int = 18) -> by
         context.options = {"crf": str(crf), "preset": PRESET, "flags": "+bitexact", "x264-params": X264_PARAMS}
         context.color_primaries = context.color_trc = context.colorspace = BT709
         context.color_range = ColorRange.MPEG
-        for number, picture in enumerate(rgb):
+        for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(
                 format=PIXEL_FORMAT,
                 dst_colorspace=Colorspace.ITU709,
@@ -104,6 +102,36 @@ def encode(rgb: NDArray[np.uint8], *, frame_rate_hz: float, crf: int = 18) -> by
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return _index_first(target.getvalue())
+
+
+def _checked(
+    rgb: NDArray[np.uint8] | Iterable[NDArray[np.uint8]],
+) -> tuple[Iterator[NDArray[np.uint8]], tuple[int, int]]:
+    """The pictures, each seen to be like the first; and their height and width.
+
+    Raises:
+        ValueError: They are no pictures that can be encoded; of those after the first, when it comes to them.
+    """
+    pictures = iter(rgb)
+    first = next(pictures, None)
+    if first is None or first.dtype != np.uint8 or first.ndim != 3 or first.shape[-1] != 3:
+        given = f"{rgb.dtype} {list(rgb.shape)}" if isinstance(rgb, np.ndarray) else _kind(first)
+        raise ValueError(f"rgb must be uint8 [F, H, W, 3] with F at least 1, got {given}")
+    height, width = first.shape[:2]
+    if height % 2 or width % 2:
+        raise ValueError(f"rgb is {width}x{height} pixels; H.264 with 4:2:0 chroma needs even numbers")
+
+    def alike() -> Iterator[NDArray[np.uint8]]:
+        for number, picture in enumerate(chain([first], pictures)):
+            if picture.dtype != np.uint8 or picture.shape != first.shape:
+                raise ValueError(f"picture {number} of rgb is {_kind(picture)}, the first {_kind(first)}")
+            yield picture
+
+    return alike(), (height, width)
+
+
+def _kind(picture: NDArray[np.generic] | None) -> str:
+    return "no picture" if picture is None else f"{picture.dtype} {list(picture.shape)}"
 
 
 def decode(

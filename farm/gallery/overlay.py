@@ -28,10 +28,18 @@ VISIBLE, OCCLUDED = (86, 180, 233), (230, 159, 0)
 """Sky blue, filled, and orange, hollow (Okabe & Ito's palette): told apart without colour too. What lies outside the
 picture is not drawn."""
 
+EVENT_FRAMES = 2
+"""Pictures for which a foot event stays marked, from the nearest one on: one alone is missed by the eye."""
+
 OUTLINE, PART_LINE, BOX, EVENT = (255, 255, 255), (150, 150, 150), (240, 228, 66), (213, 94, 0)
 CAPTION_PX = 24
 _INK, _PAPER = (235, 238, 242), (24, 27, 32)
 _INK_EDGE = (0, 0, 0)
+
+RIGHT, LEFT, MIDDLE = (0, 158, 115), (204, 121, 167), (200, 204, 210)
+"""A stick figure's limbs: green and purple (Okabe & Ito's), and grey."""
+
+_STICK_OVERSAMPLING = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +78,46 @@ def beside(picture: NDArray[np.uint8], labels: PictureLabels, caption: str, *, s
     middle = height * scale + CAPTION_PX / 2
     ImageDraw.Draw(sheet).text((8, middle), words, _INK, ImageFont.load_default(13), anchor="lm")
     return np.asarray(sheet, dtype=np.uint8)
+
+
+def stick_figure(
+    keypoints: NDArray[np.floating], names: Sequence[str], size: tuple[int, int], mask: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """What is shown of a dataset without pictures: keypoints joined by lines, over the mask's parts in shades of grey.
+
+    Args:
+        keypoints: `[K, 2]` px, (0, 0) the centre of the top-left pixel; NaN where the lens cannot see.
+        size: Width and height, px.
+        mask: `[H, W]` part of the body, 0 for background.
+
+    Returns:
+        `[H, W, 3]`.
+    """
+    width, height = size
+    ground = np.full((height, width, 3), _PAPER, np.uint8)
+    if mask is not None:
+        body = mask > 0
+        ground[body] = (44 + 8 * (mask[body].astype(int) % 5))[:, None]  # neighbouring parts differ
+    many = _STICK_OVERSAMPLING
+    large = Image.fromarray(ground).resize((width * many, height * many), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(large)
+    points = (np.asarray(keypoints, dtype=float) + 0.5) * many
+    at = {name: number for number, name in enumerate(names) if np.isfinite(points[number]).all()}
+    breadth = max(4, round(min(width, height) * many / 90))
+    # left first: from the walker's right, where cameras mostly stand, the right leg is nearer
+    for first, second in sorted(BONES, key=lambda bone: ("right" in bone[1], "left" not in bone[1])):
+        if first in at and second in at:
+            ends = [tuple(points[at[name]]) for name in (first, second)]
+            colour = MIDDLE if first.split("_")[0] != second.split("_")[0] else _side_colour(second)
+            draw.line(ends, fill=colour, width=breadth, joint="curve")
+    for name, number in at.items():
+        draw.circle(tuple(points[number]), breadth * 0.8, fill=_side_colour(name))
+    small = large.resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def _side_colour(name: str) -> tuple[int, int, int]:
+    return RIGHT if name.startswith("right_") else LEFT if name.startswith("left_") else MIDDLE
 
 
 def edges(mask: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -1,12 +1,14 @@
-"""Writing a gallery: for each chosen gait and view a film of pictures beside their labels, and a strip of them."""
+"""Writing a gallery: a page for each chosen gait, and for each of its views films and a strip of moments."""
 
 from __future__ import annotations
 
 import heapq
 import io
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.dataset import video
+from farm.dataset.gaits import Gait
 from farm.dataset.pull_choice import rank
 from farm.dataset.reader import GaitDataset
 from farm.errors import UserError
@@ -21,16 +24,30 @@ from farm.errors import UserError
 MARK = "gallery.json"
 """Says whose gallery a folder holds; written first, so that a run that was cut off can go on."""
 
-EVENT_FRAMES = 2
-"""Pictures for which a foot event stays marked, from the nearest one on: one alone is missed by the eye."""
+FRONT = "index.html"
+
+BARE = "_bare.mp4"
+"""How the films that the pages play end: the pictures alone, over which the page draws the labels itself."""
+
+MAX_WORDS = 200
+"""Letters of a line that a page breaks by itself."""
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """What was written, as names in `folder`; films that were there already count."""
+    """What was written, as names in `folder`; what was there already counts.
+
+    Attributes:
+        front: The page that leads to all others.
+        pages: One for each gait.
+        films: For each gait and view, the pictures beside the labelled ones.
+        strips: Moments of the films.
+    """
 
     folder: str
     sample_ids: tuple[int, ...]
+    front: str
+    pages: tuple[str, ...]
     films: tuple[str, ...]
     strips: tuple[str, ...]
 
@@ -48,7 +65,7 @@ def write_gallery(
     endpoint_url: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Gallery:
-    """Write `gait_<id>_<view>.mp4` and `.png` into `out`, for `count` gaits and all views; what is there is kept.
+    """Write pages, films and strips of `count` gaits from all views into `out`; what is there is kept.
 
     Args:
         where: Gaits to choose from, as SQL over the index; None for all.
@@ -56,7 +73,7 @@ def write_gallery(
         progress: Called with how many films are done, of how many.
 
     Raises:
-        UserError: No gait to show, no pictures, or `out` holds something else or cannot be written.
+        UserError: No gait to show, no views, or `out` holds something else or cannot be written.
         FormatError, StorageError: As the reader.
     """
     if count < 1:
@@ -65,7 +82,7 @@ def write_gallery(
     if not dataset.manifest.views:
         raise UserError(f"{uri}: the dataset has no views, so there are no labels to lay over pictures")
     for view in dataset.manifest.views:
-        dataset.check_pictures(view)
+        _fields(dataset, view)
     ids = _chosen(dataset, where, count, seed)
     try:
         _claim(out, dataset)
@@ -105,53 +122,138 @@ def _claim(out: Path, dataset: GaitDataset) -> None:
 def _write_all(
     dataset: GaitDataset, out: Path, ids: tuple[int, ...], progress: Callable[[int, int], None] | None
 ) -> Gallery:
-    names = [(sample_id, view, f"gait_{sample_id}_{view}") for sample_id in ids for view in dataset.manifest.views]
+    from farm.gallery.page import Entry, front_page
+    from farm.report.contact_sheet import describe
+
+    views = dataset.manifest.views
     say = progress or (lambda *_: None)
-    for done, (sample_id, view, name) in enumerate(names):
-        say(done, len(names))
-        if not (out / f"{name}.png").is_file() or not (out / f"{name}.mp4").is_file():
-            film, strip, rate = _film(dataset, sample_id, view)
-            _write(out / f"{name}.mp4", video.encode(film, frame_rate_hz=rate))
-            _write(out / f"{name}.png", _png(strip))
-    say(len(names), len(names))
+    for number, sample_id in enumerate(ids):
+        if not all((out / name).is_file() for name in _files(sample_id, views)):
+            _write_gait(dataset, out, sample_id, partial(_say_view, say, number * len(views), len(ids) * len(views)))
+    say(len(ids) * len(views), len(ids) * len(views))
+    there = sorted({*ids, *_ids_in(out)})
+    rows = dataset.index(f"sample_id IN ({', '.join(map(str, there))})")
+    entries = [
+        Entry(
+            f"gait {row['sample_id']}",
+            describe(row, width=MAX_WORDS),
+            _page(row["sample_id"]),
+            f"{_stem(row['sample_id'], _first_view(views))}.png",
+        )
+        for row in rows
+    ]
+    front = front_page(dataset.manifest, dataset.storage.uri, entries, (), n_gaits=len(dataset.table))
+    _write(out / FRONT, front.encode("utf-8"))
+    stems = [_stem(sample_id, view) for sample_id in ids for view in views]
     return Gallery(
-        str(out), ids, tuple(f"{name}.mp4" for *_, name in names), tuple(f"{name}.png" for *_, name in names)
+        str(out),
+        ids,
+        FRONT,
+        tuple(map(_page, ids)),
+        tuple(f"{stem}.mp4" for stem in stems),
+        tuple(f"{stem}.png" for stem in stems),
     )
 
 
-def _film(dataset: GaitDataset, sample_id: int, view: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float]:
-    """Pictures beside their labels `[F, H, W, 3]`, a column of some of them, and pictures in a second."""
-    from farm.report.contact_sheet import moments  # here: Pillow is not installed with the reader alone
+def _say_view(say: Callable[[int, int], None], before: int, total: int, view: int) -> None:
+    say(before + view, total)
 
+
+def _stem(sample_id: int, view: str) -> str:
+    return f"gait_{sample_id}_{view}"
+
+
+def _page(sample_id: int) -> str:
+    return f"gait_{sample_id}.html"
+
+
+def _files(sample_id: int, views: Sequence[str]) -> list[str]:
+    """What there is of one gait when it is whole."""
+    stems = [_stem(sample_id, view) for view in views]
+    return [*(f"{stem}{end}" for stem in stems for end in (".mp4", ".png", BARE)), _page(sample_id)]
+
+
+def _ids_in(out: Path) -> list[int]:
+    """Gaits that have a page there, of this run or of another."""
+    found = (re.fullmatch(r"gait_(\d{1,18})\.html", path.name) for path in out.iterdir())
+    return [int(match[1]) for match in found if match]
+
+
+def _first_view(views: Sequence[str]) -> str:
+    """Whose picture stands for a gait: from the side a walk is known best."""
+    return "side" if "side" in views else views[0]
+
+
+def _write_gait(dataset: GaitDataset, out: Path, sample_id: int, say: Callable[[int], None]) -> None:
+    """All of one gait, its page last, so that what it shows is there."""
+    from farm.gallery.curves import FIELDS, curves_of
+    from farm.gallery.page import Film, gait_page, page_data, view_data
+    from farm.gallery.pictures import bare_film, film_size
+    from farm.report.contact_sheet import describe
+
+    views, films = [], []
+    for number, view in enumerate(dataset.manifest.views):
+        say(number)
+        gait = dataset.gait(sample_id, _fields(dataset, view), (view,))
+        stem = _stem(sample_id, view)
+        if not (out / f"{stem}{BARE}").is_file():
+            _write(out / f"{stem}{BARE}", bare_film(dataset, gait, view))
+        if not (out / f"{stem}.png").is_file() or not (out / f"{stem}.mp4").is_file():
+            _write_film(dataset, out / f"{stem}.mp4", out / f"{stem}.png", gait, view)
+        views.append(view_data(gait, view))
+        films.append(Film(view, f"{stem}{BARE}", *film_size(gait)))
     known = set(dataset.manifest.known_arrays)
-    wanted = [
-        field
-        for field, path in (
-            ("keypoints_2d", f"views/{view}/keypoints_2d"), ("visibility", f"views/{view}/visibility"),
-            ("bbox", f"views/{view}/bbox"), ("mask", f"views/{view}/mask"),
-            ("event_time", "event_time"), ("event_type", "event_type"),
-        )
-        if path in known
-    ]  # fmt: skip
-    if not {"keypoints_2d", "visibility"} <= set(wanted):
+    gait = dataset.gait(sample_id, [name for name in FIELDS if name in known] or ["n_frames"])
+    page = gait_page(
+        page_data(gait, views, curves_of(gait)),
+        films,
+        title=f"gait {sample_id}",
+        lines=describe(gait.row, width=MAX_WORDS),
+    )
+    _write(out / _page(sample_id), page.encode("utf-8"))
+
+
+def _fields(dataset: GaitDataset, view: str) -> list[str]:
+    """What is drawn over a view's pictures, as far as it is stored.
+
+    Raises:
+        UserError: Not even keypoints are.
+    """
+    known = set(dataset.manifest.known_arrays)
+    own = [name for name in ("keypoints_2d", "visibility", "bbox", "mask") if f"views/{view}/{name}" in known]
+    if not {"keypoints_2d", "visibility"} <= set(own):
         raise UserError(f"{dataset.storage.uri} holds no keypoints_2d and visibility of {view}: they were not pulled")
-    gait = dataset.gait(sample_id, wanted, (view,))
+    return own + [name for name in ("event_time", "event_type") if name in known]
+
+
+def _write_film(dataset: GaitDataset, film: Path, strip: Path, gait: Gait, view: str) -> None:
+    """Pictures beside their labels as a film, and a column of some of them; one picture at a time is in memory."""
+    from farm.gallery.pictures import n_frames
+    from farm.report.contact_sheet import moments
+
     rate = float(gait.attributes["frame_rate_hz"])
-    pictures = dataset.frames(sample_id, view)
-    film = np.stack(list(_labelled(pictures, gait.arrays, view, tuple(gait.attributes["keypoints"]), rate)))
-    stride_frames = float(gait.row.get("stride_time") or 0.0) * rate
-    return film, np.concatenate(film[moments(len(film), stride_frames)]), rate
+    chosen = moments(n_frames(gait, view), float(gait.row.get("stride_time") or 0.0) * rate).tolist()
+    kept: dict[int, NDArray[np.uint8]] = {}
+
+    def drawn() -> Iterator[NDArray[np.uint8]]:
+        for number, picture in enumerate(_labelled(dataset, gait, view, rate)):
+            if number in chosen:
+                kept[number] = picture
+            yield picture
+
+    _write(film, video.encode(drawn(), frame_rate_hz=rate))
+    _write(strip, _png(np.concatenate([kept[number] for number in chosen])))
 
 
-def _labelled(
-    pictures: NDArray[np.uint8], arrays: Any, view: str, names: tuple[str, ...], rate: float
-) -> Iterator[NDArray[np.uint8]]:
-    from farm.gallery.overlay import PictureLabels, beside
+def _labelled(dataset: GaitDataset, gait: Gait, view: str, rate: float) -> Iterator[NDArray[np.uint8]]:
+    from farm.gallery.overlay import EVENT_FRAMES, PictureLabels, beside
+    from farm.gallery.pictures import pictures
 
+    arrays, names = gait.arrays, tuple(gait.attributes["keypoints"])
     times, codes = arrays.get("event_time", ()), arrays.get("event_type", ())
     first = [round(float(time) * rate) for time in times]
     box, mask = arrays.get(f"views/{view}/bbox"), arrays.get(f"views/{view}/mask")
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(pictures(dataset, gait, view)):
         labels = PictureLabels(
             names,
             arrays[f"views/{view}/keypoints_2d"][number],

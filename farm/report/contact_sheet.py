@@ -114,14 +114,14 @@ def sheet_row(
     return SheetRow(f"gait {sample_id}", describe(row), (chosen / frame_rate_hz).tolist(), pictures)
 
 
-def describe(row: Mapping[str, Any]) -> list[str]:
-    """A gait in four short lines: condition, person, speed, step."""
+def describe(row: Mapping[str, Any], *, width: int = 24) -> list[str]:
+    """A gait in four short lines: condition (broken where it is longer than `width`), person, speed, step."""
     condition = str(row.get("condition", "")).replace("_", " ")
     if row.get("side") not in (None, "none"):
         condition += f" ({row['side']}, {float(row.get('severity') or 0):.2f})"
     person = f"{row.get('sex', '')}, {_number(row, 'age_years', '.0f')} y, {_number(row, 'stature_m', '.2f')} m"
     return [
-        *_wrapped(condition, 24),
+        *_wrapped(condition, width),
         person,
         f"{_number(row, 'mass_kg', '.0f')} kg, {_number(row, 'gait_speed', '.2f')} m/s",
         f"step {_number(row, 'step_length', '.2f')} m, {_number(row, 'cadence', '.0f')}/min",

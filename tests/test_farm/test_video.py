@@ -129,6 +129,15 @@ def _noisy_clip() -> np.ndarray:
     return np.clip(moving + rng.normal(0, 40, moving.shape), 0, 255).astype(np.uint8)
 
 
+def test_pictures_may_come_one_by_one() -> None:
+    clip = _clip(33)
+    assert encode(iter(clip), frame_rate_hz=30.0) == encode(clip, frame_rate_hz=30.0)
+    with pytest.raises(ValueError, match=r"F at least 1, got no picture"):
+        encode(iter(()), frame_rate_hz=30.0)
+    with pytest.raises(ValueError, match=r"picture 1 of rgb is uint8 \[64, 94, 3\], the first uint8 \[64, 96, 3\]"):
+        encode(iter([clip[0], clip[1][:, 2:]]), frame_rate_hz=30.0)
+
+
 def test_the_bytes_do_not_depend_on_what_lies_in_memory() -> None:
     """Fails at once without `video.X264_PARAMS` where x264 uses AVX-512; elsewhere the next test does."""
     clip = _noisy_clip()
