@@ -16,6 +16,7 @@ from farm.config import Campaign, Engine
 from farm.errors import SimulationDiverged
 from farm.gait.labels import gait_labels
 from farm.gait.quality import judge
+from farm.gait.resample import PosedWalk
 from farm.recheck import Recheck, RecheckedSample, compare, is_rechecked
 from farm.records import FrameSet, GaitLabels, GaitParameters, GaitSample, QualityReport, Trajectory
 from farm.sampling.anatomy import Anatomy, anatomy
@@ -31,10 +32,10 @@ class Simulate(Protocol):
 
 
 class Film(Protocol):
-    """A walk in, pictures with exact labels out."""
+    """A walk's poses and labels in, pictures with exact labels out."""
 
     def __call__(
-        self, campaign: Campaign, parameters: GaitParameters, body: Anatomy, trajectory: Trajectory, labels: GaitLabels
+        self, campaign: Campaign, parameters: GaitParameters, body: Anatomy, walk: PosedWalk, labels: GaitLabels
     ) -> FrameSet: ...
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from farm.dataset.schema import find
 from farm.errors import FormatError, UserError
+from farm.gait.resample import StoredWalk
 
 FRAMES = "frames"
 """What a view's decoded pictures are called among a gait's arrays: "views/side/frames", `[F, H, W, 3]` uint8."""
@@ -35,6 +36,18 @@ class Gait:
 
     def __getitem__(self, path: str) -> NDArray[Any]:
         return self.arrays[path]
+
+    @property
+    def walk(self) -> StoredWalk:
+        """Its poses, for `farm.gait.resample.body_pose_at`, which gives them at any moment.
+
+        Raises:
+            UserError: The gait was read without "body_pose", or the dataset was pulled without.
+        """
+        if "body_pose" not in self.arrays:
+            raise UserError(f"gait {self.sample_id} was read without 'body_pose'; name it among the fields")
+        bodies = tuple(map(str, self.attributes["bodies"]))
+        return StoredWalk(float(self.attributes["sample_rate_hz"]), bodies, self.arrays["body_pose"])
 
 
 @dataclass(frozen=True, eq=False)

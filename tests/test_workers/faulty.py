@@ -17,6 +17,7 @@ from pathlib import Path
 
 from farm.config import Campaign, Engine
 from farm.errors import SimulationDiverged
+from farm.gait.resample import PosedWalk
 from farm.pipeline import Stages
 from farm.records import FrameSet, GaitLabels, GaitParameters, Trajectory
 from farm.sampling.anatomy import Anatomy
@@ -77,9 +78,9 @@ def simulate(
 
 
 def film(
-    campaign: Campaign, parameters: GaitParameters, body: Anatomy, trajectory: Trajectory, labels: GaitLabels
+    campaign: Campaign, parameters: GaitParameters, body: Anatomy, walk: PosedWalk, labels: GaitLabels
 ) -> FrameSet:
-    made = samples.make_samples_for(campaign, [parameters.sample_id], n_samples=[trajectory.n_samples])
+    made = samples.make_samples_for(campaign, [parameters.sample_id], n_samples=[len(walk.body_pose)])
     frames = made[0].frames
     assert frames is not None
     return frames

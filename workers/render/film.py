@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.config import Campaign
-from farm.records import FrameSet, GaitLabels, GaitParameters, Trajectory, ViewFrames
+from farm.gait.resample import PosedWalk
+from farm.records import FrameSet, GaitLabels, GaitParameters, ViewFrames
 from farm.sampling.anatomy import BODIES, KEYPOINTS, Anatomy
 from farm.seeds import Stream, generator, name_key
 from scenes.body import PARTS, BodyMesh, body_mesh
@@ -67,7 +68,7 @@ class Stage:
 
 
 def film(
-    campaign: Campaign, parameters: GaitParameters, body: Anatomy, trajectory: Trajectory, labels: GaitLabels
+    campaign: Campaign, parameters: GaitParameters, body: Anatomy, walk: PosedWalk, labels: GaitLabels
 ) -> FrameSet:
     """All pictures and picture labels of one walk, by the campaign's `pictures`.
 
@@ -76,7 +77,7 @@ def film(
     Raises:
         MissingDependencyError: Pictures are wanted and there is no EGL (`rgb: none`, without masks, needs none).
     """
-    return shoot(campaign, set_stage(campaign, parameters, body, trajectory, labels), labels)
+    return shoot(campaign, set_stage(campaign, parameters, body, walk, labels), labels)
 
 
 def shoot(campaign: Campaign, stage: Stage, labels: GaitLabels) -> FrameSet:
@@ -148,7 +149,7 @@ def _pictures(campaign: Campaign, stage: Stage) -> list[Pictures]:
 
 
 def set_stage(
-    campaign: Campaign, parameters: GaitParameters, body: Anatomy, trajectory: Trajectory, labels: GaitLabels
+    campaign: Campaign, parameters: GaitParameters, body: Anatomy, walk: PosedWalk, labels: GaitLabels
 ) -> Stage:
     """Draw the scene of this sample, dress the person, and place room and cameras around the walk."""
     scene = scene_parameters_rand(
@@ -160,7 +161,7 @@ def set_stage(
     )
     figure = Figure(body, parameters.sex)
     far = body_mesh(figure, scene.clothes, cell_m=FAR_CELL_M)
-    motion = Motion(body, trajectory)
+    motion = Motion(body, walk)
     bones = motion.bones(labels.frame_time)
     outline = _outline(far, bones)
     pelvis = bones[:, BODIES.index("pelvis"), :3, 3]
