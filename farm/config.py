@@ -177,6 +177,11 @@ class Campaign(Frozen):
     scene: SceneVariation = SceneVariation()
     quality: QualityLimits = QualityLimits()
 
+    @property
+    def scene_seed(self) -> int:
+        """Of all that is drawn for the pictures."""
+        return self.seed if self.scene.seed is None else self.scene.seed
+
     @model_validator(mode="after")
     def _possible(self) -> Campaign:
         if self.quality.min_duration_s > self.simulation.duration_s:

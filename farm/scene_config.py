@@ -83,9 +83,24 @@ class CameraVariation(Frozen):
     noise: bool = Field(True, description="sensors add shot and read noise; false: none")
 
 
+SceneGroup = Literal["people", "place", "light", "cameras"]
+"""What is drawn together, and apart from everything else."""
+
+
 class SceneVariation(Frozen):
     """The `scene` section."""
 
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="of all that is drawn for the pictures; null: the campaign's seed. Another one gives the same "
+        "gaits other scenes",
+    )
+    vary: tuple[SceneGroup, ...] = Field(
+        ("people", "place", "light", "cameras"),
+        description="what differs from sample to sample; what is not named is drawn once, for all samples alike",
+    )
     people: PeopleVariation = PeopleVariation()
     place: PlaceVariation = PlaceVariation()
     light: LightVariation = LightVariation()

@@ -2,25 +2,34 @@
 
 Each part is drawn from a stream of its own (`farm.seeds`), so that other clothes
 do not move the cameras, and everything else in `scenes` is a function of what
-was drawn: a sample's pictures follow from (seed, sample id).
+was drawn: a sample's pictures follow from (seed of the scenes, sample id).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from farm.config import View
+from farm.config import MAX_SAMPLES, Campaign, View
 from farm.records import Sex
-from farm.scene_config import SceneVariation
-from farm.seeds import Stream, branch
+from farm.scene_config import SceneGroup, SceneVariation
+from farm.seeds import Stream, branch, generator
 from scenes.light import Light, light_rand
 from scenes.place import Place, place_rand
 from scenes.viewpoint import CameraDraw, camera_rand
 from scenes.wardrobe import Clothes, clothes_rand
+
+GROUPS: Mapping[Stream, SceneGroup] = MappingProxyType(
+    {Stream.SCENE: "people", Stream.PLACE: "place", Stream.LIGHT: "light", Stream.CAMERAS: "cameras"}
+)
+"""Which of a campaign's groups (`scene: vary`) each stream draws."""
+
+SHARED = MAX_SAMPLES
+"""Stands for the sample's number where all samples have the same draw; no sample has this number."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,12 @@ class SceneParameters:
         return {**drawn, "cameras": {camera.view.name: camera.record() for camera in self.cameras}}
 
 
+def scene_generator(campaign: Campaign, sample_id: int, stream: Stream) -> np.random.Generator:
+    """The generator of one of the `GROUPS` of a sample's scene."""
+    own = GROUPS[stream] in campaign.scene.vary
+    return generator(campaign.scene_seed, stream, sample_id if own else SHARED)
+
+
 def scene_parameters_rand(
     rng_of: Callable[[Stream], np.random.Generator],
     *,
@@ -49,7 +64,7 @@ def scene_parameters_rand(
     """Draw one scene.
 
     Args:
-        rng_of: The sample's generator of each stream.
+        rng_of: The sample's generator of each stream, such as `scene_generator` gives.
         variation: What the campaign lets vary.
         views: The campaign's views, in order.
         sex: Shifts the shares of hair styles and cuts; none is excluded but by chance.

@@ -22,8 +22,7 @@ from farm.dataset.reader import GaitDataset
 from farm.dataset.scene_cells import scene_cells
 from farm.records import QualityReport
 from farm.sampling.draw import gait_parameters_rand
-from farm.seeds import generator
-from scenes.parameters import scene_parameters_rand
+from scenes.parameters import scene_generator, scene_parameters_rand
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -111,7 +110,7 @@ def test_the_index_tells_every_choice_of_the_pictures(made: Farm) -> None:
     campaign = load_campaign(str(made.folder / "mine.yaml"))
     for row in dataset.index():
         drawn = scene_parameters_rand(
-            partial(generator, campaign.seed, index=row["sample_id"]),
+            partial(scene_generator, campaign, row["sample_id"]),
             variation=campaign.scene,
             views=campaign.pictures.views,
             sex=row["sex"],

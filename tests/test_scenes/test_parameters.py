@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import get_args
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, get_args
 
 import numpy as np
+import pytest
 
-from farm.config import STANDARD_VIEWS
-from farm.scene_config import LightVariation, PlaceKind, SceneVariation
+from farm.config import STANDARD_VIEWS, campaign_from_mapping
+from farm.scene_config import LightVariation, PlaceKind, SceneGroup, SceneVariation
 from farm.seeds import Stream, generator
 from scenes.furniture import PIECES
 from scenes.light import light_rand
-from scenes.parameters import SceneParameters, scene_parameters_rand
+from scenes.parameters import SceneParameters, scene_generator, scene_parameters_rand
 from scenes.room import room_box, room_panels
 from scenes.textures import FLOOR_TEXTURE_TILES, floor_texture, tile_noise, wall_texture
 from scenes.wardrobe import MONK_SKIN_TONES
@@ -60,6 +63,60 @@ def test_many_scenes_vary_in_everything_that_matters() -> None:
             assert view.height_m[0] <= camera.height_m <= view.height_m[1]
             assert abs(camera.azimuth_deg - view.azimuth_deg) <= view.azimuth_jitter_deg
             assert view.vertical_fov_deg[0] <= camera.vertical_fov_deg <= view.vertical_fov_deg[1]
+
+
+EVERYTHING = {"name": "any", "like": "phone", "tangential": [-0.001, 0.001], "crf": [16, 24]}
+"""A view of which nothing is switched off."""
+
+
+def drawn_by(sample_id: int, **section: Any) -> SceneParameters:
+    """What a campaign with this `scene` section draws for a sample."""
+    order = {"name": "scenes", "samples": 30, "seed": 4, "scene": section, "pictures": {"views": ["side", EVERYTHING]}}
+    campaign = campaign_from_mapping(order, source="tests")
+    return scene_parameters_rand(
+        partial(scene_generator, campaign, sample_id), variation=campaign.scene, views=campaign.pictures.views
+    )
+
+
+def test_another_seed_of_the_scenes_draws_others_and_the_campaigns_own_is_the_default() -> None:
+    assert drawn_by(0) == drawn_by(0, seed=4) != drawn_by(0, seed=5)
+
+
+@pytest.mark.parametrize("group", get_args(SceneGroup))
+def test_a_group_that_may_not_vary_is_drawn_once_for_all_samples(group: SceneGroup) -> None:
+    field = {"people": "clothes"}.get(group, group)
+    fields = {item.name for item in dataclasses.fields(SceneParameters)}
+    assert field in fields
+    vary = tuple(other for other in get_args(SceneGroup) if other != group)
+    held, other, free = drawn_by(0, vary=vary), drawn_by(1, vary=vary), drawn_by(0)
+    assert getattr(held, field) == getattr(other, field)
+    assert getattr(drawn_by(0, vary=vary, seed=8), field) != getattr(held, field)
+    for name in fields - {field}:
+        assert getattr(held, name) != getattr(other, name)
+        assert getattr(held, name) == getattr(free, name), "other groups are drawn as ever"
+
+
+def _unrecorded(value: Any, record: Any, where: str) -> Iterator[str]:
+    """Fields of frozen dataclasses, at any depth, of which their record does not speak."""
+    if dataclasses.is_dataclass(value):
+        for item in dataclasses.fields(value):
+            place = f"{where}.{item.name}"
+            if item.name in record:
+                yield from _unrecorded(getattr(value, item.name), record[item.name], place)
+            else:
+                yield place
+    elif isinstance(value, tuple):
+        for number, (part, told) in enumerate(zip(value, record.values() if isinstance(record, dict) else record,
+                                                  strict=True)):  # fmt: skip
+            yield from _unrecorded(part, told, f"{where}[{number}]")
+
+
+def test_every_field_of_a_scene_is_recorded() -> None:
+    """`farm.dataset.scene_cells` makes columns of all of the record. A view is the campaign's, and no draw."""
+    for number in range(20):
+        drawn = drawn_by(number, place={"passers_by": [1, 4], "foreground_share": 1.0})
+        drawn = dataclasses.replace(drawn, cameras=drawn.cameras[1:])
+        assert list(_unrecorded(drawn, drawn.record(), "scene")) == ["scene.cameras[0].view"]
 
 
 def test_the_record_is_plain_json() -> None:

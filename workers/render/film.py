@@ -20,7 +20,7 @@ from scenes.motion import Motion
 from scenes.occlusion import OcclusionWorld
 from scenes.outline import BOX_DIRECTIONS, Outline
 from scenes.panel import RoomBox
-from scenes.parameters import SceneParameters, scene_parameters_rand
+from scenes.parameters import SceneParameters, scene_generator, scene_parameters_rand
 from scenes.setting import Setting, make_setting
 from scenes.surface import Array
 from workers.render.darkroom import is_plain, take_pictures
@@ -143,7 +143,9 @@ def _pictures(campaign: Campaign, stage: Stage) -> list[Pictures]:
                 result[number] = take_pictures(
                     raster, camera, draw, stage.motion, levels=stage.levels[:, number],
                     passers_by=stage.setting.passers_by, **kinds,
-                    sensor_rng=partial(generator, campaign.seed, Stream.SENSOR, stage.sample_id, name_key(camera.name)),
+                    sensor_rng=partial(
+                        generator, campaign.scene_seed, Stream.SENSOR, stage.sample_id, name_key(camera.name)
+                    ),
                 )  # fmt: skip
     return [result[number] for number in range(len(stage.cameras))]
 
@@ -153,7 +155,7 @@ def set_stage(
 ) -> Stage:
     """Draw the scene of this sample, dress the person, and place room and cameras around the walk."""
     scene = scene_parameters_rand(
-        lambda stream: generator(campaign.seed, stream, parameters.sample_id),
+        partial(scene_generator, campaign, parameters.sample_id),
         variation=campaign.scene,
         views=campaign.pictures.views,
         sex=parameters.sex,
