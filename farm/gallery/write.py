@@ -175,7 +175,7 @@ def _files(sample_id: int, views: Sequence[str]) -> list[str]:
 
 def _ids_in(out: Path) -> list[int]:
     """Gaits that have a page there, of this run or of another."""
-    found = (re.fullmatch(r"gait_(\d{1,18})\.html", path.name) for path in out.iterdir())
+    found = (re.fullmatch(r"gait_(\d{1,18})\.html", path.name) for path in sorted(out.iterdir()))
     return [int(match[1]) for match in found if match]
 
 
