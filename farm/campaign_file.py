@@ -1,4 +1,4 @@
-"""A campaign's file as plain values: read without trusting it, and with faults named by line.
+"""A campaign's or a search's file as plain values: read without trusting it, and with faults named by line.
 
 YAML can do more than campaigns need, and each of the rest is a way to be fooled: tags
 that run code, aliases that make gigabytes of one kilobyte, keys that stand twice of
@@ -33,7 +33,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise CampaignError(f"{path}: cannot be read: {error.strerror}; check its permissions") from None
     if len(data) > MAX_FILE_BYTES:
-        raise CampaignError(f"{path}: more than {MAX_FILE_BYTES} bytes; a campaign has at most that, mostly 2 kB")
+        raise CampaignError(f"{path}: more than {MAX_FILE_BYTES} bytes; write at most that; 2 kB are enough")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -56,17 +56,17 @@ def parse(text: str, *, source: str) -> Any:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             where = source if event.start_mark is None else f"{source}: line {event.start_mark.line + 1}"
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise CampaignError(f"{where}: campaigns have no anchors and aliases (& and *); write the value out")
+                raise CampaignError(f"{where}: these files have no anchors and aliases (& and *); write the value out")
             level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if level > MAX_LEVELS:
-                raise CampaignError(f"{where}: more than {MAX_LEVELS} levels of brackets; campaigns have at most 5")
+                raise CampaignError(f"{where}: more than {MAX_LEVELS} levels of brackets; 5 are enough")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
             _refuse_bad_keys(node, source)
         return yaml.safe_load(text)
     except yaml.composer.ComposerError as error:
         raise CampaignError(
-            f"{source}: {_line(error)}holds a second document ('---'); a file is one campaign"
+            f"{source}: {_line(error)}holds a second document ('---'); a file is one campaign, or one set of searches"
         ) from None
     except yaml.constructor.ConstructorError as error:
         raise CampaignError(f"{source}: not YAML of plain values: {_told(error)}; remove tags (!!)") from None

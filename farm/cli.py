@@ -20,7 +20,7 @@ import typer
 
 import farm
 from farm.commands import export, look, maintain, take
-from farm.commands.options import AsJson, EndpointUrl, cluster_address
+from farm.commands.options import AsJson, EndpointUrl, cluster_address, words
 from farm.costs import Prices
 from farm.errors import UserError
 from farm.planning import Slice
@@ -182,6 +182,49 @@ def sample(
 
     made, files = write_one(load_drawable_campaign(campaign, seed=seed), sample_id, out)
     show(made, files, OUT_CONSOLE)
+
+
+@app.command()
+def search(
+    jobs: Annotated[str, typer.Argument(help="A YAML file, or a shipped one: first_walker, severity, speed, walk_3d.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for checkpoints, the archive of what walks, and the plot.", show_default=False)
+    ],
+    only: Annotated[
+        str | None, typer.Option(help="Only these searches of the file, with commas.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Walks at once; else one for each core.", show_default=False)
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search reflex gains that walk, for bodies, speeds and illnesses; run again, it goes on where it was interrupted.
+
+    Exit code 0: every search found a walker that OpenSim confirmed. 1: some did
+    not. 130: interrupted by Ctrl-C or SIGTERM; the same command goes on.
+    """
+    from farm.search.job import chosen_jobs
+
+    chosen = chosen_jobs(jobs, words(only, "--only"))
+    from workers.search.drive import search as run_searches
+
+    summary = run_searches(
+        chosen,
+        out,
+        address=cluster_address(address),
+        workers=workers,
+        console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
+    )
+    if as_json:
+        typer.echo(summary.to_json())
+    else:
+        summary.show(OUT_CONSOLE)
+    if summary.interrupted:
+        raise typer.Exit(130)
+    raise typer.Exit(0 if summary.clean else 1)
 
 
 @app.command()

@@ -29,6 +29,7 @@ class Stream(IntEnum):
     PLACE = 10
     LIGHT = 11
     SENSOR = 12
+    SEARCH = 100  # of controllers: draws no sample, and stands apart from the samples' numbers
 
 
 def generator(seed: int, stream: Stream, index: int, *parts: int) -> np.random.Generator:

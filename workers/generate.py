@@ -126,7 +126,7 @@ def _generate(
     events: EventLog | None,
 ) -> RunSummary:
     """`generate`, in a storage that we may write."""
-    sources = {"archive_sha256": archive_sha256(campaign.body_model), "model_sha256": model_sha256()}
+    sources = {"archive_sha256": archive_sha256(), "model_sha256": model_sha256()}
     if campaign.engine == "twin":
         sources["twin_sha256"] = twin_sha256()
     manifest = open_or_create(storage, campaign, sources=sources)

@@ -12,7 +12,8 @@ from statistics import NormalDist
 import numpy as np
 
 from farm.config import Campaign, ConditionShare, Population, load_campaign
-from farm.control.archive import ArchivedController, nearest
+from farm.control.archive import nearest
+from farm.control.archived import ArchivedController
 from farm.control.reflex import gain_names
 from farm.control.similarity import rescale_gains
 from farm.records import BODY_PLANS, GaitParameters, Sex, Side

@@ -57,6 +57,13 @@ CAMPAIGNS = {
     "too_large": GOOD + "description: " + "x" * (2 << 20) + "\n",
 }
 
+SEARCHES = {
+    "search_misspelt": "{method: cmaes, start: healthy_120, populaton: 8}",
+    "search_unknown": "{method: cmaes, start: healthy_120, condition: limp}",
+    "search_way": "{method: anneal, start: healthy_120, condition: foot_drop, side: both, along: {severty: [0.1, 1]}}",
+    "search_start": "{method: cmaes, start: healthy_12}",
+}
+
 
 def make_working_folder(root: Path) -> None:
     """Everything that `test_bad_input.py` names, under `root`."""
@@ -82,6 +89,8 @@ def make_working_folder(root: Path) -> None:
     (root / "file.txt").write_text("a file where a folder is needed", "utf-8")
     for name, text in CAMPAIGNS.items():
         (root / f"{name}.yaml").write_text(text, "utf-8")
+    for name, text in SEARCHES.items():
+        (root / f"{name}.yaml").write_text(f"searches:\n  first: {text}\n", "utf-8")
     (root / "good.yaml").write_text(GOOD, "utf-8")
     (root / "latin.yaml").write_bytes("name: mine\nsamples: 4\ndescription: Gr\xf6\xdfe\n".encode("latin-1"))
     (root / "binary.yaml").write_bytes(bytes(range(256)))

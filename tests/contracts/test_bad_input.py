@@ -75,6 +75,16 @@ CASES: dict[str, tuple[str, str, str]] = {
     "negative sample": ("sample demo --out new -- -1", r"sample -1", r"samples 0 to"),
     "sample into a file": ("sample demo 0 --out file.txt", r"file\.txt", r"another --out"),
     "seed out of range": ("sample demo 0 --out new --seed 99999999999999999999", r"seed", r"less than|2\^63|unable to parse"),
+    # --- search
+    "no such search": ("search severty --out new", r"no job file 'severty'", r"did you mean 'severity'"),
+    "search of no search": ("search good.yaml --out new", r"good\.yaml.*`searches` is missing", r"name -> search"),
+    "key of a search misspelt": ("search search_misspelt.yaml --out new", r"first: unknown key 'populaton'", r"mean 'population'"),
+    "condition that is none": ("search search_unknown.yaml --out new", r"first: condition: .*limp", r"known: healthy"),
+    "way that is none": ("search search_way.yaml --out new", r"along: there is no 'severty'", r"mean 'severity'"),
+    "start that is none": ("search search_start.yaml --out new", r"first: there is no start 'healthy_12'", r"mean 'healthy_120'"),
+    "search that is not in the file": ("search speed --out new --only fastr", r"no search fastr", r"slower, faster"),
+    "search into somebody's folder": ("search speed --out thesis", r"thesis is not empty", r"choose another --out"),
+    "search into a file": ("search speed --out file.txt", r"file\.txt", r"choose another"),
     # --- storage
     "unknown scheme": ("info gs://bucket/set", r"gs://", r"s3://bucket/prefix"),
     "file URI with a host": ("info file://set", r"file://set.*host 'set'", r"three slashes"),

@@ -18,7 +18,7 @@ RUNNER = CliRunner()
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 EXPECTED_COMMANDS = {
     "compact", "doctor", "export", "gallery", "gc", "generate", "info", "predict", "pull", "repair", "report",
-    "sample", "train", "verify",
+    "sample", "search", "train", "verify",
 }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ ENGINE_HOMES: dict[str, tuple[str, ...]] = {
         "workers/machines.py",
         "workers/meters.py",
         "workers/ray_session.py",
+        "workers/search/tasks.py",
         "workers/spot_watch.py",
         "workers/train/",
         "workers/doctor.py",

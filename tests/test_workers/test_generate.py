@@ -223,7 +223,7 @@ def test_stages_that_do_not_load_end_the_run_with_their_reason(tmp_path: Path, f
 def test_storage_that_fails_ends_the_run_and_blames_no_sample(tmp_path: Path, faults: Callable[..., Path]) -> None:
     faults({})
     campaign, out = make_campaign(samples=4), tmp_path / "data"
-    sources = {"archive_sha256": archive_sha256(campaign.body_model), "model_sha256": model_sha256()}
+    sources = {"archive_sha256": archive_sha256(), "model_sha256": model_sha256()}
     open_or_create(open_storage(str(out)), campaign, sources=sources)
     (out / "staging").write_text("a file where a folder must be", "utf-8")
     with pytest.raises(StorageError, match="staging"):

@@ -8,7 +8,6 @@ many gaits of nearly equal effort; nothing enforces it while a gait is simulated
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +17,7 @@ from farm.config import SAMPLE_RATE_HZ
 from farm.control.reflex import CONTROL_STEP_S
 from farm.gait.norms import norm_band
 from farm.records import BodyPlan
+from farm.search.job import Aims
 from workers.simulate.forward import Rollout
 
 SETTLED_AFTER_S = 2.0
@@ -26,52 +26,62 @@ SETTLED_AFTER_S = 2.0
 START_S = 4.0
 """Progress of somebody who falls counts for so long; later on, lasting longer is all that counts."""
 
+STRAIGHT_M = 0.5
+"""In three dimensions a walk keeps so close to the line on which it began."""
+
 CONTACT_LOAD = 0.05
 
 
-@dataclass(frozen=True)
-class Aim:
-    """What is asked of a walker, and how much each wish weighs.
-
-    Attributes:
-        speed_m_s: Mean forward speed.
-        haste_weight: Per mean squared excess of a hip's or knee's speed (rad/s); in three dimensions only.
-        norm_weight: Per mean squared norm-band SD of hip, knee and ankle curves; 0 for pathological gaits.
-    """
-
-    speed_m_s: float
-    duration_s: float = 10.0
-    speed_weight: float = 30.0
-    effort_weight: float = 20.0
-    norm_weight: float = 0.5
-    haste_weight: float = 3.0
+def strayed(rollout: Rollout, plan: BodyPlan, aims: Aims, speed_m_s: float) -> str:
+    """Why a rollout is no walk at this speed (m/s): "fell", "missed the speed", "strayed"; empty if it is one."""
+    if _fell(rollout):
+        return "fell"
+    if abs(mean_speed(rollout, plan) - speed_m_s) > aims.speed_tolerance_m_s:
+        return "missed the speed"
+    if "pelvis_tz" in plan.coordinates:
+        z = rollout.coordinates[:, plan.coordinates.index("pelvis_tz")]
+        if float(np.max(np.abs(z))) > STRAIGHT_M:
+            return "strayed"
+    return ""
 
 
-def cost(rollout: Rollout, plan: BodyPlan, aim: Aim) -> tuple[float, dict[str, float]]:
-    """Cost of one rollout of a body of this plan, lower is better, and its terms.
+def mean_speed(rollout: Rollout, plan: BodyPlan) -> float:
+    """Forward speed (m/s) after the start-up."""
+    settled = rollout.times_s >= SETTLED_AFTER_S
+    x = rollout.coordinates[settled, plan.coordinates.index("pelvis_tx")]
+    return float(x[-1] - x[0]) / (float(rollout.times_s[-1]) - SETTLED_AFTER_S)
+
+
+def _fell(rollout: Rollout) -> bool:
+    return rollout.end != "completed" or float(rollout.times_s[-1]) < SETTLED_AFTER_S + 1.0
+
+
+def cost(rollout: Rollout, plan: BodyPlan, aims: Aims, speed_m_s: float) -> dict[str, float]:
+    """Terms of the cost of one rollout of a body of this plan; their sum is the cost, lower is better.
 
     A fall costs more than any other fault together, and less the later it comes.
+
+    Args:
+        speed_m_s: What was asked of this body, at its size.
     """
     names = plan.coordinates
     lasted = float(rollout.times_s[-1]) if len(rollout.times_s) else 0.0
-    if rollout.end != "completed" or lasted < SETTLED_AFTER_S + 1.0:
+    if _fell(rollout):
         # Style is not judged before somebody walks: its terms would make it dear to fall a little later.
         travelled = float(rollout.coordinates[-1, names.index("pelvis_tx")]) if lasted else 0.0
         terms = {
-            "fall": 100.0 * max(0.0, 1.0 - lasted / aim.duration_s),
-            "start": 60.0 - 5.0 * max(0.0, min(travelled, aim.speed_m_s * min(lasted, START_S))),
+            "fall": 100.0 * max(0.0, 1.0 - lasted / aims.duration_s),
+            "start": 60.0 - 5.0 * max(0.0, min(travelled, speed_m_s * min(lasted, START_S))),
         }
         if "pelvis_tz" in names and lasted:
             terms["sideways"] = min(_sideways(rollout.coordinates, names), 10.0)
-        return sum(terms.values()), terms
+        return terms
     terms = {}
     settled = rollout.times_s >= SETTLED_AFTER_S
     q = rollout.coordinates[settled]
-    x = q[:, names.index("pelvis_tx")]
-    speed = float(x[-1] - x[0]) / (lasted - SETTLED_AFTER_S)
-    terms["speed"] = aim.speed_weight * max(0.0, abs(speed - aim.speed_m_s) - 0.02)
+    terms["speed"] = aims.speed_weight * max(0.0, abs(mean_speed(rollout, plan) - speed_m_s) - 0.02)
     excitation = rollout.controls[settled][:, : len(plan.muscles)]
-    terms["effort"] = aim.effort_weight * float(np.mean(excitation**2))
+    terms["effort"] = aims.effort_weight * float(np.mean(excitation**2))
     terms["roughness"] = 2.0 * max(0.0, float(np.mean(np.abs(np.diff(excitation, axis=0)))) * SAMPLE_RATE_HZ - 1.5)
     terms["discomfort"] = _discomfort(q, names)
     loads = rollout.loads[settled]
@@ -81,14 +91,14 @@ def cost(rollout: Rollout, plan: BodyPlan, aim: Aim) -> tuple[float, dict[str, f
     terms["posture"] = 30.0 * float(np.mean(np.maximum(np.abs(trunk + 0.06) - 0.05, 0.0))) + 10.0 * float(np.std(trunk))
     both_off = np.mean(np.all(loads < CONTACT_LOAD, axis=1))
     terms["flight"] = 20.0 * float(both_off)
-    if aim.norm_weight:
-        terms["norm"] = aim.norm_weight * _norm_distance(q, loads, names)
+    if aims.norm_weight:
+        terms["norm"] = aims.norm_weight * _norm_distance(q, loads, names)
     terms["rhythm"] = _arrhythmia(loads)
     if "pelvis_tz" in names:
         terms["sideways"] = _sideways(q, names)
         terms["width"] = _width(q, loads, names)
-        terms["haste"] = aim.haste_weight * _haste(rollout.speeds[settled], names)
-    return sum(terms.values()), terms
+        terms["haste"] = aims.haste_weight * _haste(rollout.speeds[settled], names)
+    return terms
 
 
 def _discomfort(q: NDArray[np.float64], names: tuple[str, ...]) -> float:

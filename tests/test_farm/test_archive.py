@@ -1,0 +1,104 @@
+"""The archive as a file: what is written is read, each walker stands there once, and no damage goes unnamed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from farm.control.archive import archive, shipped_archive
+from farm.control.archive_file import read_archive, united, write_archive
+from farm.control.archived import COLUMNS, ArchivedController
+from farm.errors import FormatError
+from farm.sampling.anatomy import anatomy
+
+
+def test_the_shipped_archive_is_sound() -> None:
+    rows = shipped_archive()
+    assert {row.body_model for row in rows} == {"planar", "3d"}
+    assert [*archive("3d"), *archive("planar")] == list(rows)
+    assert len({row.name for row in rows}) == len({row.digest() for row in rows}) == len(rows)
+    for row in rows:
+        assert row.duration_s >= 10.0
+        assert row.side != "left"
+        assert (row.side == "none") == (row.severity == 0.0) == (row.condition == "healthy")
+        assert row.leg_length_m == pytest.approx(anatomy(row.parameters()).leg_length_m)
+        assert 0.3 < row.speed_m_s < 2.0
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    rows = shipped_archive()
+    write_archive(tmp_path / "a.parquet", rows)
+    again = read_archive(tmp_path / "a.parquet")
+    assert [row.cells() for row in again] == [row.cells() for row in rows]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def test_a_row_is_the_walker_that_walked() -> None:
+    row = next(row for row in archive() if row.condition == "foot_drop")
+    someone = row.parameters()
+    weak = someone.plan.muscles.index("tib_ant_r")
+    assert someone.strength[weak] == pytest.approx(0.1**row.severity)
+    assert np.all(np.delete(someone.strength, weak) == 1.0)
+    np.testing.assert_array_equal(someone.reflex_gains, row.gains)
+    assert (someone.controller, someone.target_speed_m_s) == (row.name, row.target_speed_m_s)
+
+
+def test_archives_are_united_with_each_walker_once() -> None:
+    rows = shipped_archive()
+    renamed = [replace(rows[0], name="found_again", cost=1.0)]
+    faster = replace(rows[0], name="faster", target_speed_m_s=rows[0].target_speed_m_s + 0.1)
+    whole = united([rows, renamed, [faster], rows])
+    assert len(whole) == len(rows) + 1
+    assert united([[faster], reversed_rows(rows)]) == whole
+
+
+def reversed_rows(rows: tuple[ArchivedController, ...]) -> list[ArchivedController]:
+    return list(rows[::-1])
+
+
+def test_two_walkers_of_one_name_are_refused() -> None:
+    rows = shipped_archive()
+    with pytest.raises(FormatError, match=f"two different walkers are named '{rows[0].name}'"):
+        united([rows, [replace(rows[1], name=rows[0].name)]])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "text"),
+    [
+        ("body_model", "4d", "body_model|'planar' or '3d'"),
+        ("side", "up", "'none', 'right', 'left' or 'both'"),
+        ("condition", "limp", "no condition 'limp'"),
+        ("stature_m", 9.0, "stature_m: .*2.05"),
+        ("severity", 1.5, "out of range"),
+        ("theta_tgt_r", None, "a gain is empty"),
+        ("theta_tgt_l", float("nan"), "out of range"),
+        ("gait_speed", None, "gait_speed is empty"),
+    ],
+)
+def test_a_row_that_cannot_be_is_named(column: str, value: object, text: str) -> None:
+    row = shipped_archive()[0]
+    with pytest.raises(FormatError, match=f"walker '{row.name}': .*({text})|({text})"):
+        ArchivedController.from_cells(row.cells() | {column: value})
+
+
+def test_other_files_are_no_archives(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    with pytest.raises(FormatError, match="there is no archive"):
+        read_archive(path)
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(FormatError, match="not an archive of walkers"):
+        read_archive(path)
+    duckdb.connect().execute(f"COPY (SELECT 1 AS name) TO '{path}' (FORMAT parquet)")
+    with pytest.raises(FormatError, match="not an archive of walkers"):
+        read_archive(path)
+
+
+def test_a_file_holds_plain_columns_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_archive(path, shipped_archive())
+    kinds = duckdb.connect().execute(f"DESCRIBE SELECT * FROM '{path}'").fetchall()
+    assert {name: kind for name, kind, *_ in kinds} == dict(COLUMNS)
