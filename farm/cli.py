@@ -13,19 +13,23 @@ command's body lives in the room that owns the matter.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import farm
-from farm.commands import export, look, maintain, take
+from farm.commands import archive, export, look, maintain, take
 from farm.commands.options import AsJson, EndpointUrl, cluster_address, words
 from farm.costs import Prices
 from farm.errors import UserError
 from farm.planning import Slice
 from farm.records import GaitParameters
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE, NamedErrors, say_error
+
+if TYPE_CHECKING:
+    from farm.control.archived import ArchivedController
 
 app = typer.Typer(
     name="gaitfarm",
@@ -353,10 +357,20 @@ def _model_file(parameters: GaitParameters) -> bytes:
     return model_file(parameters)
 
 
+def _walk_again(
+    walkers: Sequence[ArchivedController], workers: int | None, address: str | None
+) -> Iterator[tuple[str, str]]:
+    """Walkers of an archive, in OpenSim now."""
+    from workers.search.recheck import recheck
+
+    return recheck(walkers, workers, address)
+
+
 maintain.register(app)
 take.register(app)
 look.register(app)
 export.register(app, _model_file)
+archive.register(app, _walk_again)
 
 
 def main() -> None:

@@ -29,7 +29,9 @@ def read_archive(path: Path) -> tuple[ArchivedController, ...]:
         rows = connect(path.parent).execute(query).fetchall()
     except (duckdb.Error, UnicodeDecodeError) as error:
         told = " ".join(str(error).split())[:200]
-        raise FormatError(f"{path}: not an archive of walkers ({told}); a search leaves one in its --out") from None
+        raise FormatError(
+            f"{path}: not an archive of walkers ({told}); searches and `gaitfarm archive merge` write them"
+        ) from None
     try:
         return tuple(ArchivedController.from_cells(dict(zip(COLUMNS, row, strict=True))) for row in rows)
     except FormatError as error:

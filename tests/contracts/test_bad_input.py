@@ -85,6 +85,13 @@ CASES: dict[str, tuple[str, str, str]] = {
     "search that is not in the file": ("search speed --out new --only fastr", r"no search fastr", r"slower, faster"),
     "search into somebody's folder": ("search speed --out thesis", r"thesis is not empty", r"choose another --out"),
     "search into a file": ("search speed --out file.txt", r"file\.txt", r"choose another"),
+    # --- archive
+    "archive that is missing": ("archive info nowhere.parquet", r"no archive nowhere\.parquet", r"a search leaves one"),
+    "archive that is none": ("archive info file.txt", r"file\.txt: not an archive", r"archive merge"),
+    "picture of no kind": ("archive plot --out new.jpeg", r"--out 'new\.jpeg'", r"\.png, \.svg, \.pdf"),
+    "picture below a file": ("archive plot --out file.txt/new.png", r"file\.txt/new\.png", r"another place"),
+    "merged over something else": ("archive merge model.safetensors --out file.txt", r"file\.txt is there already", r"choose another"),
+    "merged from what is none": ("archive merge file.txt --out new.parquet", r"file\.txt: not an archive", r"archive merge"),
     # --- storage
     "unknown scheme": ("info gs://bucket/set", r"gs://", r"s3://bucket/prefix"),
     "file URI with a host": ("info file://set", r"file://set.*host 'set'", r"three slashes"),

@@ -15,10 +15,12 @@ import farm
 from farm.cli import app
 
 RUNNER = CliRunner()
-COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+_TOP = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = sorted(_TOP)
+SUBCOMMANDS = sorted((group, name) for group in _TOP for name in getattr(_TOP[group], "commands", ()))
 EXPECTED_COMMANDS = {
-    "compact", "doctor", "export", "gallery", "gc", "generate", "info", "predict", "pull", "repair", "report",
-    "sample", "search", "train", "verify",
+    "archive", "compact", "doctor", "export", "gallery", "gc", "generate", "info", "predict", "pull", "repair",
+    "report", "sample", "search", "train", "verify",
 }  # fmt: skip
 
 
@@ -45,6 +47,16 @@ def test_help_of_every_command(command: str) -> None:
     assert function.help, f"{command} has no help text"
     undescribed = [p.name for p in function.params if getattr(p, "help", None) in (None, "")]
     assert undescribed == [], f"{command}: these parameters say nothing about themselves"
+
+
+@pytest.mark.parametrize(("group", "name"), SUBCOMMANDS)
+def test_help_of_every_command_of_a_group(group: str, name: str) -> None:
+    result = run(group, name, "--help")
+    assert result.exit_code == 0
+    function = _TOP[group].commands[name]
+    assert function.help, f"{group} {name} has no help text"
+    undescribed = [p.name for p in function.params if getattr(p, "help", None) in (None, "")]
+    assert undescribed == [], f"{group} {name}: these parameters say nothing about themselves"
 
 
 def test_a_reader_that_goes_away_ends_the_command_without_words() -> None:

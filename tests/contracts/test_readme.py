@@ -47,6 +47,9 @@ def test_commands_and_options_exist(line: str) -> None:
     _, command, *arguments = shlex.split(line, comments=True)
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert command in commands
+    if hasattr(commands[command], "commands"):  # a group, such as `gaitfarm archive`
+        commands, (command, *arguments) = commands[command].commands, arguments
+        assert command in commands
     context = commands[command].make_context(command, list(arguments), resilient_parsing=False)
     assert context.params
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from farm.control.archive import archive
-from farm.control.archive_file import read_archive
+from farm.control.archive_file import read_archive, write_archive
 from farm.errors import CampaignError
 from farm.search.candidates import Candidate, Finalist, Outcome
 from farm.search.checkpoint import load
@@ -84,6 +85,22 @@ def test_opensim_confirms_a_walker_and_turns_a_faller_down() -> None:
 
 def test_a_walker_of_the_archive_walks_again() -> None:
     assert walks_again(next(row for row in archive() if row.name == "healthy_090")) == ""
+
+
+@pytest.mark.slow
+def test_an_archive_is_rechecked_in_opensim(tmp_path: Path) -> None:
+    good = next(row for row in archive() if row.name == "healthy_090")
+    write_archive(tmp_path / "a.parquet", [good, replace(good, name="limp", gains=0.0 * good.gains)])
+    command = [sys.executable, "-m", "farm.cli", "archive", "info", str(tmp_path / "a.parquet")]
+    done = subprocess.run(
+        [*command, "--recheck", "9", "--workers", "1", "--json"],
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    recheck = json.loads(done.stdout)["recheck"]
+    assert (recheck["walkers"], recheck["share"]) == (2, 0.5)
+    assert list(recheck["fell"]) == ["limp"]
+    assert "fell" in recheck["fell"]["limp"]
 
 
 QUICK = {

@@ -6,17 +6,19 @@ an autoscaler sees what waits.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from farm.control.archived import ArchivedController
 from farm.errors import GaitfarmError
 from farm.search.candidates import Candidate, Finalist
 from farm.search.job import Job
 from workers.actors import THREADS
-from workers.search.confirm import confirm
+from workers.search.confirm import confirm, walks_again
 from workers.search.trial import try_on_twin
 
 RETRIES = 5
@@ -81,11 +83,8 @@ class RayTasks:
     """
 
     def __init__(self, *, threads_set: bool) -> None:
-        options: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES}
-        if not threads_set:
-            options["runtime_env"] = {"env_vars": THREADS}
-        self._trial = ray.remote(try_on_twin).options(**options)
-        self._confirm = ray.remote(max_calls=CONFIRMATIONS_A_PROCESS)(confirm).options(**options)
+        self._trial = ray.remote(try_on_twin).options(**_options(threads_set=threads_set))
+        self._confirm = _opensim_task(confirm, threads_set=threads_set)
         self._keys: dict[Any, TrialKey | ConfirmKey] = {}
 
     @property
@@ -116,4 +115,33 @@ class RayTasks:
                 return Answer(key, fault=str(cause))
             raise
         except RayError as error:
-            return Answer(key, fault=f"its process died {RETRIES + 1} times: {str(error).splitlines()[0]}")
+            return Answer(key, fault=_died(error))
+
+
+def walk_again(walkers: Sequence[ArchivedController], *, threads_set: bool) -> Iterator[tuple[str, str]]:
+    """Let walkers of an archive walk in OpenSim now; gives each one's name and why it did not, as they end."""
+    task = _opensim_task(walks_again, threads_set=threads_set)
+    names = {task.remote(walker): walker.name for walker in walkers}
+    while names:
+        done, _ = ray.wait(list(names), num_returns=1)
+        for ref in done:
+            try:
+                reason = ray.get(ref)
+            except RayTaskError:
+                raise
+            except RayError as error:
+                reason = _died(error)
+            yield names.pop(ref), reason
+
+
+def _options(*, threads_set: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES}
+    return options if threads_set else options | {"runtime_env": {"env_vars": THREADS}}
+
+
+def _opensim_task(function: Callable[..., Any], *, threads_set: bool) -> Any:
+    return ray.remote(max_calls=CONFIRMATIONS_A_PROCESS)(function).options(**_options(threads_set=threads_set))
+
+
+def _died(error: RayError) -> str:
+    return f"its process died {RETRIES + 1} times: {str(error).splitlines()[0]}"
