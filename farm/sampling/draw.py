@@ -7,6 +7,7 @@ drawn leaves the others as they were.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -18,7 +19,7 @@ from farm.control.reflex import gain_names
 from farm.control.similarity import rescale_gains
 from farm.records import BODY_PLANS, GaitParameters, Sex, Side
 from farm.sampling.anatomy import GENERIC_HIP_HEIGHT_M, anatomy
-from farm.sampling.conditions import impair
+from farm.sampling.impaired import impaired
 from farm.seeds import Stream, generator
 
 STATURE_M: dict[Sex, tuple[float, float]] = {"male": (1.754, 0.076), "female": (1.616, 0.071)}
@@ -59,29 +60,12 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     groups = len(BODY_PLANS[campaign.body_model].muscle_groups)
     muscles = _muscles_rand(campaign.population, person, groups, generator(seed, Stream.MUSCLES, sample_id))
     severity = _near(severity, controller, share)
-    impairment = impair(share.condition, severity, side, plan=BODY_PLANS[campaign.body_model])
-    return GaitParameters(
-        sample_id=sample_id,
-        body_model=campaign.body_model,
-        condition=share.condition,
-        severity=severity,
-        side=side,
-        sex=person.sex,
-        age_years=person.age_years,
-        stature_m=person.stature_m,
-        mass_kg=person.mass_kg,
-        thigh_proportion=person.thigh_proportion,
-        shank_proportion=person.shank_proportion,
-        foot_proportion=person.foot_proportion,
-        trunk_proportion=person.trunk_proportion,
-        arm_proportion=person.arm_proportion,
-        strength=muscles * impairment.strength,
-        fiber_length=impairment.fiber_length,
-        activation_time_s=person.activation_time_s,
-        deactivation_time_s=person.deactivation_time_s * impairment.deactivation,
-        neural_delay_scale=impairment.delay,
-        motor_noise=person.motor_noise,
-        arm_swing=person.arm_swing,
+    # As the body model has other muscles than the one of `_body_rand`, all factors are set anew.
+    healthy = replace(
+        person, body_model=campaign.body_model, strength=muscles, fiber_length=np.ones(0), tendon_length=np.ones(0)
+    )
+    return replace(
+        impaired(healthy, share.condition, severity, side),
         target_speed_m_s=controller.target_speed_m_s * math.sqrt(ratio),
         controller=controller.name,
         reflex_gain_names=gain_names(campaign.body_model),

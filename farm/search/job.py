@@ -67,6 +67,8 @@ class _Job(Frozen):
         possible = CONDITIONS[self.condition].sides
         if self.side not in possible:
             raise ValueError(f"{self.condition} cannot affect side {self.side!r}; possible: {', '.join(possible)}")
+        if not CONDITIONS[self.condition].shows_in(self.body_model):
+            raise ValueError(f"{self.condition} changes nothing in the {self.body_model} body; write `body_model: 3d`")
         if self.side == "left":
             raise ValueError("side 'left' is searched as 'right', of which it is the mirror image; write right")
         if self.side == "none" and self.severity:

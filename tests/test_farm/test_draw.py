@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from farm.config import Campaign, campaign_from_mapping, load_campaign
 from farm.control.archive import archive
 from farm.errors import CampaignError
-from farm.records import MUSCLES
+from farm.records import SPATIAL, BodyModel, GaitParameters
 from farm.sampling.conditions import CONDITIONS, impair
 from farm.sampling.draw import gait_parameters_rand
+from farm.sampling.impaired import impaired
 
 HEALTHY = load_campaign("healthy")
 
@@ -55,8 +56,8 @@ def test_a_left_impairment_is_the_mirror_image_of_the_right() -> None:
     for name, spec in CONDITIONS.items():
         if "right" not in spec.sides:
             continue
-        right, left = impair(name, 0.7, "right"), impair(name, 0.7, "left")
-        half = len(MUSCLES) // 2
+        right, left = (impair(name, 0.7, side, plan=SPATIAL) for side in ("right", "left"))
+        half = len(SPATIAL.muscles) // 2
         np.testing.assert_array_equal(right.strength[:half], left.strength[half:])
         np.testing.assert_array_equal(right.fiber_length[half:], left.fiber_length[:half])
         assert np.any(right.strength[:half] < 1) or np.any(right.fiber_length[:half] < 1)
@@ -69,9 +70,47 @@ def test_worse_is_weaker(name: str, one: float, other: float) -> None:
     mild, severe = sorted((one, other))
     for side in CONDITIONS[name].sides:
         a, b = impair(name, mild, side), impair(name, severe, side)
+        assert (b.noise, b.lean_rad, b.delay) >= (a.noise, a.lean_rad, a.delay)
+        assert b.arm_swing <= a.arm_swing
         assert np.all(b.strength <= a.strength + 1e-12)
         assert np.all(b.fiber_length <= a.fiber_length + 1e-12)
         assert np.all(impair(name, 0.0, side).strength == 1.0)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+@pytest.mark.parametrize("body_model", ["planar", "3d"])
+def test_every_condition_changes_the_body_and_severity_0_does_not(name: str, body_model: BodyModel) -> None:
+    spec = CONDITIONS[name]
+    person = GaitParameters(body_model=body_model, motor_noise=0.01, arm_swing=0.8)
+    for side in spec.sides:
+        severe, none = impaired(person, name, 1.0, side), impaired(person, name, 0.0, side)
+        words = {"severity", "affected_right", "affected_left"}
+        changed = [column.name for (column, a), (_, b) in zip(severe.table(), person.table(), strict=True)
+                   if a != b and column.name not in words]  # fmt: skip
+        assert bool(changed) == (spec.shows_in(body_model) and name != "healthy"), changed
+        for (column, a), (_, b) in zip(none.table(), person.table(), strict=True):
+            assert a == b or column.name in words, column.name
+
+
+def test_every_condition_but_health_says_where_its_numbers_come_from() -> None:
+    assert len(CONDITIONS) >= 15
+    for name, spec in CONDITIONS.items():
+        assert spec.description
+        assert spec.source or name == "healthy"
+
+
+def test_obesity_makes_light_bodies_heavy_and_leaves_heavier_ones() -> None:
+    light, heavy = (GaitParameters(stature_m=1.7, mass_kg=mass) for mass in (60.0, 130.0))
+    assert impaired(light, "obesity", 1.0, "both").mass_kg == pytest.approx(40.0 * 1.7**2)
+    assert 60.0 < impaired(light, "obesity", 0.5, "both").mass_kg < 40.0 * 1.7**2
+    assert impaired(heavy, "obesity", 1.0, "both").mass_kg == 130.0
+
+
+def test_a_stooped_person_is_stooped_by_the_condition_and_by_themselves() -> None:
+    person = GaitParameters(trunk_lean_rad=0.1, arm_swing=0.5)
+    stooped = impaired(person, "parkinsonian", 1.0, "both")
+    assert stooped.trunk_lean_rad == pytest.approx(0.1 + 0.35)
+    assert stooped.arm_swing == pytest.approx(0.5 * 0.2)
 
 
 def test_every_shipped_campaign_can_draw_its_people() -> None:

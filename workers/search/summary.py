@@ -96,7 +96,8 @@ class SearchSummary:
         """For people."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in ("search", "stage", "way", "generations", "best cost", "walkers", "turned down", "m/s"):
-            table.add_column(column, justify="left" if column in ("search", "stage") else "right")
+            words = column in ("search", "stage")
+            table.add_column(column, justify="left" if words else "right", no_wrap=column in ("search", "m/s"))
         for one in self.searches:
             speeds = f"{one.speed_m_s[0]:.2f} to {one.speed_m_s[1]:.2f}" if one.speed_m_s else ""
             cost = f"{one.best_cost:.1f}" if one.best_cost is not None else ""

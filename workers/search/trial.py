@@ -7,7 +7,6 @@ from functools import lru_cache
 import numpy as np
 
 from farm.control.reflex import gain_names
-from farm.records import BODY_PLANS
 from farm.search.candidates import Candidate, Outcome
 from farm.search.job import Job, job_from_json
 from farm.search.person import walker
@@ -27,7 +26,6 @@ def try_on_twin(job: Job, candidate: Candidate) -> Outcome:
     Raises:
         PathFitError: One of the people has a muscle path that no polynomial describes.
     """
-    plan = BODY_PLANS[job.body_model]
     text, at = job.model_dump_json(), tuple(sorted(candidate.at.items()))
     count = len(job.people)
     total: dict[str, float] = {}
@@ -35,9 +33,9 @@ def try_on_twin(job: Job, candidate: Candidate) -> Outcome:
     for number in range(count):
         someone = walker(job, number, candidate.at, candidate.gains)
         rollout = _body(text, number, at).run(duration_s=job.aim.duration_s, gains=someone.reflex_gains)
-        for name, part in cost(rollout, plan, job.aim, someone.target_speed_m_s).items():
+        for name, part in cost(rollout, someone, job.aim).items():
             total[name] = total.get(name, 0.0) + part / count
-        fault = strayed(rollout, plan, job.aim, someone.target_speed_m_s)
+        fault = strayed(rollout, someone, job.aim)
         walked = walked and not fault
         if fault == "fell":
             # Who falls first ends the trial: those after count as fallen at once, which is cheap to know.

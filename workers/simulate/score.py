@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from farm.config import SAMPLE_RATE_HZ
 from farm.control.reflex import CONTROL_STEP_S
 from farm.gait.norms import norm_band
-from farm.records import BodyPlan
+from farm.records import BodyPlan, GaitParameters
 from farm.search.job import Aims
 from workers.simulate.forward import Rollout
 
@@ -32,11 +32,12 @@ STRAIGHT_M = 0.5
 CONTACT_LOAD = 0.05
 
 
-def strayed(rollout: Rollout, plan: BodyPlan, aims: Aims, speed_m_s: float) -> str:
-    """Why a rollout is no walk at this speed (m/s): "fell", "missed the speed", "strayed"; empty if it is one."""
+def strayed(rollout: Rollout, someone: GaitParameters, aims: Aims) -> str:
+    """Why a rollout is no walk at the speed that was asked; empty if it is one."""
     if _fell(rollout):
         return "fell"
-    if abs(mean_speed(rollout, plan) - speed_m_s) > aims.speed_tolerance_m_s:
+    plan = someone.plan
+    if abs(mean_speed(rollout, plan) - someone.target_speed_m_s) > aims.speed_tolerance_m_s:
         return "missed the speed"
     if "pelvis_tz" in plan.coordinates:
         z = rollout.coordinates[:, plan.coordinates.index("pelvis_tz")]
@@ -56,14 +57,12 @@ def _fell(rollout: Rollout) -> bool:
     return rollout.end != "completed" or float(rollout.times_s[-1]) < SETTLED_AFTER_S + 1.0
 
 
-def cost(rollout: Rollout, plan: BodyPlan, aims: Aims, speed_m_s: float) -> dict[str, float]:
-    """Terms of the cost of one rollout of a body of this plan; their sum is the cost, lower is better.
+def cost(rollout: Rollout, someone: GaitParameters, aims: Aims) -> dict[str, float]:
+    """Terms of the cost of one rollout of this person; their sum is the cost, lower is better.
 
     A fall costs more than any other fault together, and less the later it comes.
-
-    Args:
-        speed_m_s: What was asked of this body, at its size.
     """
+    plan, speed_m_s = someone.plan, someone.target_speed_m_s
     names = plan.coordinates
     lasted = float(rollout.times_s[-1]) if len(rollout.times_s) else 0.0
     if _fell(rollout):
@@ -87,7 +86,8 @@ def cost(rollout: Rollout, plan: BodyPlan, aims: Aims, speed_m_s: float) -> dict
     loads = rollout.loads[settled]
     terms["impact"] = 4.0 * float(np.mean(np.maximum(loads - 1.3, 0.0) ** 2)) * 10.0
     terms["tremor"] = _tremor(rollout.speeds[settled], names)
-    trunk = q[:, names.index("pelvis_tilt")] + q[:, names.index("lumbar_extension")]
+    # Forward is negative. Who is stooped by a condition is not asked to be upright.
+    trunk = q[:, names.index("pelvis_tilt")] + q[:, names.index("lumbar_extension")] + someone.trunk_lean_rad
     terms["posture"] = 30.0 * float(np.mean(np.maximum(np.abs(trunk + 0.06) - 0.05, 0.0))) + 10.0 * float(np.std(trunk))
     both_off = np.mean(np.all(loads < CONTACT_LOAD, axis=1))
     terms["flight"] = 20.0 * float(both_off)
