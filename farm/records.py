@@ -355,7 +355,7 @@ class ViewFrames:
         intrinsics: `[3, 3]` pixels.
         distortion: `[5]` Brown and Conrady's k1, k2, p1, p2, k3 (see `farm.lens`); zeros for a pinhole.
         shutter: `[2]` s, how long each row is exposed, and from the first row's exposure to the last one's.
-        bbox: `[F, 4]` x0 y0 x1 y1 of the visible body, pixels; NaN where nothing is visible.
+        bbox: `[F, 4]` x0 y0 x1 y1 of the whole person, hidden or not, cut to the picture, pixels; NaN outside it.
         rgb: `[F, H, W, 3]` uint8, or None where the campaign wants no pictures.
         mask: `[F, H, W]` uint8 part ids of `scenes.body.PARTS`, 0 background, or None.
         depth: `[F, H, W]` uint16 millimetres along the optical axis, 0 none, or None.

@@ -181,7 +181,8 @@ ARRAYS: tuple[ArraySpec, ...] = (
              "how long each row is exposed, and how long the readout takes; pixels hold at the middle of their own "
              "row's exposure, poses and world points at the middle of the middle row's"),
     _of_view("bbox", ("gait", "frame", "corner"), "float32", "px", f"x0 y0 x1 y1; {_PIXELS}",
-             "bounding box of the visible body; NaN where nothing of it is visible", may_be_nan=True),
+             "bounding box of the whole person, also where something hides a part, cut to the picture; NaN where "
+             "nothing of the person is in it", may_be_nan=True),
     ArraySpec("views/{view}/video", ("byte",), "uint8", "1", "",
               "one MP4 file for each gait: bytes `video_offsets[i]` to `video_offsets[i + 1]`", "video", "video",
               "blocks"),

@@ -12,7 +12,9 @@ from farm.dataset.schema import ARRAYS, FORMAT_VERSION, expand, find
 from farm.gait.columns import LABEL_COLUMNS
 from tests.datasets import make_dataset
 from tests.samples import make_campaign
-from tools.format_table import DOCUMENT, with_tables
+from tools.doc_tables import DOCS, with_tables
+
+DOCUMENT = DOCS / "format.md"
 
 VERSION_1 = {
     "sample_id": ("uint64", "gait"),
@@ -62,8 +64,8 @@ PROMISED_LABELS = (
 
 def test_the_tables_are_current() -> None:
     text = DOCUMENT.read_text("utf-8")
-    assert text == with_tables(text), "run python tools/format_table.py"
-    assert with_tables(text.replace("uint64", "int64")) == text, "a wrong table must not pass"
+    assert text == with_tables("format.md", text), "run python tools/doc_tables.py"
+    assert with_tables("format.md", text.replace("uint64", "int64")) == text, "a wrong table must not pass"
 
 
 def test_version_1_is_what_was_published() -> None:

@@ -1,20 +1,11 @@
-"""Write the table of stored arrays into docs/format.md, from the one list that the code itself uses.
-
-python tools/format_table.py           # rewrite the table
-python tools/format_table.py --check   # exit 1 if it is not current
-"""
+"""The tables of docs/format.md: stored arrays and labels, from the one list that the code itself uses."""
 
 from __future__ import annotations
-
-import argparse
-import sys
-from pathlib import Path
 
 from farm.dataset.schema import ARRAYS, SIZES, ArraySpec
 from farm.gait.columns import LABEL_COLUMNS
 from farm.recheck import RECHECKED_LABELS
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "format.md"
 SYMBOLS = {"gait": "N", "sample": "T", "frame": "F", "event": "E", "coordinate": "Q", "body": "B", "muscle": "M",
            "imu": "S", "keypoint": "K", "parameter": "P", "label": "L", "row": "H", "column": "W", "byte": "bytes",
            "offset": "N+1"}  # fmt: skip
@@ -51,35 +42,4 @@ def rechecked_labels() -> str:
     return ", ".join(f"`{label}`" for label in RECHECKED_LABELS) + "."
 
 
-TABLES = {"arrays": arrays_table, "labels": labels_table, "rechecked": rechecked_labels}
-
-
-def with_tables(text: str) -> str:
-    """The document with what stands between its markers replaced."""
-    for name, table in TABLES.items():
-        begin, end = f"<!-- {name}: written by tools/format_table.py -->\n", f"\n<!-- end of {name} -->"
-        head, found, rest = text.partition(begin)
-        _, closed, tail = rest.partition(end)
-        if not found or not closed:
-            raise SystemExit(f"{DOCUMENT} lacks the markers of {name!r}; put {begin.strip()} and {end.strip()} into it")
-        text = f"{head}{begin}{table()}{end}{tail}"
-    return text
-
-
-def main() -> int:
-    """Rewrite or check; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if the table is not current")
-    check = parser.parse_args().check
-    text = DOCUMENT.read_text("utf-8")
-    current = with_tables(text)
-    if check:
-        if text != current:
-            print(f"{DOCUMENT} is not current: run python tools/format_table.py", file=sys.stderr)
-        return int(text != current)
-    DOCUMENT.write_text(current, "utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+FORMAT_TABLES = {"arrays": arrays_table, "labels": labels_table, "rechecked": rechecked_labels}
