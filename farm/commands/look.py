@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from farm.commands.options import AsJson, CountSeed, DatasetUri, EndpointUrl
+from farm.gallery.groups import By
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
 
@@ -29,6 +30,11 @@ def gallery(
     ] = None,
     count: Annotated[int, typer.Option(help="At most so many gaits, spread over all.")] = 6,
     seed: CountSeed = 0,
+    by: Annotated[
+        list[By] | None,
+        typer.Option(help="Add a contact sheet of all these gaits, sorted so; may be given several times.",
+                     show_default=False),
+    ] = None,
     endpoint_url: EndpointUrl = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -43,11 +49,12 @@ def gallery(
             where=where,
             count=count,
             seed=seed,
+            by=by or (),
             endpoint_url=endpoint_url,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if as_json:
         typer.echo(json.dumps(made.to_dict(), indent=1))
         return
-    for name in (made.front, *made.pages, *made.films, *made.strips):
+    for name in (made.front, *made.sheets, *made.pages, *made.films, *made.strips):
         OUT_CONSOLE.print(str(out / name), highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ import heapq
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from farm.dataset.gaits import Gait
 from farm.dataset.pull_choice import rank
 from farm.dataset.reader import GaitDataset
 from farm.errors import UserError
+from farm.gallery.groups import By, Group, groups
 
 MARK = "gallery.json"
 """Says whose gallery a folder holds; written first, so that a run that was cut off can go on."""
@@ -42,6 +43,7 @@ class Gallery:
         pages: One for each gait.
         films: For each gait and view, the pictures beside the labelled ones.
         strips: Moments of the films.
+        sheets: Contact sheets of this run.
     """
 
     folder: str
@@ -50,6 +52,7 @@ class Gallery:
     pages: tuple[str, ...]
     films: tuple[str, ...]
     strips: tuple[str, ...]
+    sheets: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -62,14 +65,18 @@ def write_gallery(
     where: str | None = None,
     count: int = 6,
     seed: int = 0,
+    by: Sequence[By] = (),
     endpoint_url: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Gallery:
-    """Write pages, films and strips of `count` gaits from all views into `out`; what is there is kept.
+    """Write pages, films and strips of `count` gaits from all views into `out`, and contact sheets.
+
+    What is there of the gaits is kept.
 
     Args:
         where: Gaits to choose from, as SQL over the index; None for all.
         seed: Of the choice among them: the same seed chooses the same gaits, and a larger count more of them.
+        by: A contact sheet for each of these, drawn anew: of all gaits of `where`, not of those `count` alone.
         progress: Called with how many films are done, of how many.
 
     Raises:
@@ -84,9 +91,10 @@ def write_gallery(
     for view in dataset.manifest.views:
         _fields(dataset, view)
     ids = _chosen(dataset, where, count, seed)
+    sorted_by = {what: groups(dataset, what, where, seed) for what in dict.fromkeys(by)}
     try:
         _claim(out, dataset)
-        return _write_all(dataset, out, ids, progress)
+        return _write_all(dataset, out, ids, sorted_by, progress)
     except OSError as error:
         raise UserError(
             f"{out}: the gallery cannot be written there ({error.strerror}); choose another --out"
@@ -120,9 +128,14 @@ def _claim(out: Path, dataset: GaitDataset) -> None:
 
 
 def _write_all(
-    dataset: GaitDataset, out: Path, ids: tuple[int, ...], progress: Callable[[int, int], None] | None
+    dataset: GaitDataset,
+    out: Path,
+    ids: tuple[int, ...],
+    sorted_by: Mapping[By, Sequence[Group]],
+    progress: Callable[[int, int], None] | None,
 ) -> Gallery:
-    from farm.gallery.page import Entry, front_page
+    from farm.gallery.page import Entry, Sheet, front_page
+    from farm.gallery.sheet import contact_sheet, sheet_rows
     from farm.report.contact_sheet import describe
 
     views = dataset.manifest.views
@@ -131,6 +144,9 @@ def _write_all(
         if not all((out / name).is_file() for name in _files(sample_id, views)):
             _write_gait(dataset, out, sample_id, partial(_say_view, say, number * len(views), len(ids) * len(views)))
     say(len(ids) * len(views), len(ids) * len(views))
+    for by, found in sorted_by.items():
+        _write(out / _sheet(by), contact_sheet(list(sheet_rows(dataset, by, found))))
+    sheets = [Sheet(f"by {by}", _sheet(by)) for by in By if (out / _sheet(by)).is_file()]
     there = sorted({*ids, *_ids_in(out)})
     rows = dataset.index(f"sample_id IN ({', '.join(map(str, there))})")
     entries = [
@@ -142,7 +158,7 @@ def _write_all(
         )
         for row in rows
     ]
-    front = front_page(dataset.manifest, dataset.storage.uri, entries, (), n_gaits=len(dataset.table))
+    front = front_page(dataset.manifest, dataset.storage.uri, entries, sheets, n_gaits=len(dataset.table))
     _write(out / FRONT, front.encode("utf-8"))
     stems = [_stem(sample_id, view) for sample_id in ids for view in views]
     return Gallery(
@@ -152,7 +168,12 @@ def _write_all(
         tuple(map(_page, ids)),
         tuple(f"{stem}.mp4" for stem in stems),
         tuple(f"{stem}.png" for stem in stems),
+        tuple(map(_sheet, sorted_by)),
     )
+
+
+def _sheet(by: By) -> str:
+    return f"sheet_by_{by}.png"
 
 
 def _say_view(say: Callable[[int, int], None], before: int, total: int, view: int) -> None:
