@@ -15,11 +15,16 @@ if __package__ in (None, ""):  # run as a script
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tools.format_tables import FORMAT_TABLES
+from tools.label_tables import LABEL_TABLES
 from tools.scene_tables import CAMERA_TABLES
 
 DOCS = Path(__file__).parent.parent / "docs"
 
-TABLES: dict[str, dict[str, Callable[[], str]]] = {"format.md": FORMAT_TABLES, "cameras.md": CAMERA_TABLES}
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "cameras.md": CAMERA_TABLES,
+    "format.md": FORMAT_TABLES,
+    "labels.md": LABEL_TABLES,
+}
 """Document -> name of a table -> its text."""
 
 
