@@ -15,9 +15,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn, Protocol
 
 import typer
+from rich.console import Console
 
 import farm
 from farm.commands import archive, export, look, maintain, take
@@ -164,6 +165,22 @@ def generate(
         log=log,
         console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
     )
+    _end_run(summary, as_json=as_json)
+
+
+class _Summary(Protocol):
+    """What `workers.summary.RunSummary` says of a run."""
+
+    @property
+    def interrupted(self) -> bool: ...
+    @property
+    def clean(self) -> bool: ...
+    def to_json(self) -> str: ...
+    def show(self, console: Console) -> None: ...
+
+
+def _end_run(summary: _Summary, *, as_json: bool) -> NoReturn:
+    """Say what a run did, and end with the exit code for it."""
     if as_json:
         typer.echo(summary.to_json())
     else:
@@ -171,6 +188,80 @@ def generate(
     if summary.interrupted:
         raise typer.Exit(130)
     raise typer.Exit(0 if summary.clean else 1)
+
+
+@app.command()
+def refilm(
+    source: Annotated[str, typer.Argument(help="A dataset whose gaits are filmed again: path, file:// or s3://.")],
+    out: Annotated[
+        str, typer.Option(help="Where the new dataset is or will be: a path, file:// or s3://.", show_default=False)
+    ],
+    campaign: Annotated[
+        str | None,
+        typer.Option(help="A YAML file whose `pictures` and `scene` differ from the source's; else the same pictures.",
+                     show_default=False),
+    ] = None,
+    scene_seed: Annotated[
+        int | None, typer.Option(min=0, help="Draw other scenes, by this seed.", show_default=False)
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
+    ] = None,
+    source_endpoint_url: Annotated[
+        str | None, typer.Option(help="S3-compatible endpoint of the source, if it has another.", show_default=False)
+    ] = None,
+    endpoint_url: EndpointUrl = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Gaits filmed at once; else one for each core.", show_default=False)
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="GPU share that each worker renders on; else this machine's, evenly.",
+                     show_default=False),
+    ] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=VALUE", help="Only on machines with this Ray node label; may be repeated."),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="Append what happens to this file, a JSON object a line; else beside the workers' logs.",
+                     show_default=False),
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option("--slice", metavar="K/N", help="Only this of N equal parts, for several drivers on one dataset.",
+                     show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Film a dataset's gaits again, in other scenes or by other cameras; nothing is simulated.
+
+    Labels of the walks are the source's, bit for bit. Run again, it goes on where
+    it was interrupted. Exit codes are those of `gaitfarm generate`.
+    """
+    from farm.dataset.reader import GaitDataset
+    from farm.dataset.refilm import changes_from, refilm_campaign
+    from workers.generate import generate as make_dataset
+    from workers.generate import node_labels
+
+    chosen = Slice.parse(part) if part else None
+    changes, told_in = changes_from(campaign, scene_seed=scene_seed)
+    filmed = GaitDataset(source, endpoint_url=source_endpoint_url or endpoint_url)
+    summary = make_dataset(
+        refilm_campaign(filmed, changes, told_in=told_in),
+        out,
+        endpoint_url=endpoint_url,
+        address=cluster_address(address),
+        workers=workers,
+        gpus_per_worker=gpus_per_worker,
+        labels=node_labels(on or []),
+        part=chosen,
+        log=log,
+        console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
+        source=filmed,
+    )
+    _end_run(summary, as_json=as_json)
 
 
 @app.command()
@@ -222,13 +313,7 @@ def search(
         workers=workers,
         console=ERROR_CONSOLE if as_json else OUT_CONSOLE,
     )
-    if as_json:
-        typer.echo(summary.to_json())
-    else:
-        summary.show(OUT_CONSOLE)
-    if summary.interrupted:
-        raise typer.Exit(130)
-    raise typer.Exit(0 if summary.clean else 1)
+    _end_run(summary, as_json=as_json)
 
 
 @app.command()

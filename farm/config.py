@@ -215,11 +215,24 @@ def load_campaign(name_or_path: str, *, samples: int | None = None, seed: int | 
     Raises:
         CampaignError: No such campaign or file, not YAML, or not valid.
     """
+    data, source = read_campaign(name_or_path)
+    data |= {key: value for key, value in (("samples", samples), ("seed", seed)) if value is not None}
+    return campaign_from_mapping(data, source=source)
+
+
+def read_campaign(name_or_path: str) -> tuple[dict[str, Any], str]:
+    """The mapping of a shipped campaign or of a YAML file, not validated yet, and what messages call its source.
+
+    Raises:
+        CampaignError: No such campaign or file, not YAML, or no mapping.
+    """
     text, source = _read(name_or_path)
     data = parse(text, source=source)
-    if isinstance(data, dict):
-        data = data | {key: value for key, value in (("samples", samples), ("seed", seed)) if value is not None}
-    return campaign_from_mapping(data, source=source)
+    if not isinstance(data, dict):
+        raise CampaignError(
+            f"{source}: a campaign is a YAML mapping (name: ..., samples: ...), got {type(data).__name__}"
+        )
+    return data, source
 
 
 def _read(name_or_path: str) -> tuple[str, str]:

@@ -57,20 +57,20 @@ def make_sample(campaign: Campaign, sample_id: int, stages: Stages) -> GaitSampl
         A `RecheckedSample` where OpenSim has walked the sample again.
     """
     seconds: dict[str, float] = {}
-    with _clock(seconds, "sample"):
+    with clock(seconds, "sample"):
         parameters = gait_parameters_rand(campaign, sample_id)
         body = anatomy(parameters)
-    with _clock(seconds, "simulate"):
+    with clock(seconds, "simulate"):
         trajectory = _walk(campaign, parameters, stages, campaign.engine)
-    with _clock(seconds, "label"):
+    with clock(seconds, "label"):
         labels, quality = _examine(campaign, body, trajectory)
     recheck = None
     if is_rechecked(campaign, sample_id):
-        with _clock(seconds, "recheck"):
+        with clock(seconds, "recheck"):
             recheck = _recheck(campaign, parameters, body, labels, stages)
     frames = None
     if quality.accepted:
-        with _clock(seconds, "film"):
+        with clock(seconds, "film"):
             frames = stages.film(campaign, parameters, body, trajectory, labels)
     if recheck is not None:
         return RecheckedSample(parameters, trajectory, labels, quality, frames, seconds, recheck)
@@ -104,7 +104,8 @@ def _recheck(
 
 
 @contextmanager
-def _clock(seconds: dict[str, float], stage: str) -> Iterator[Mapping[str, float]]:
+def clock(seconds: dict[str, float], stage: str) -> Iterator[Mapping[str, float]]:
+    """Note how long a stage takes."""
     start = time.perf_counter()
     yield seconds
     seconds[stage] = time.perf_counter() - start

@@ -9,6 +9,7 @@ units; radians.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -202,6 +203,31 @@ class GaitParameters:
     def columns(self) -> list[Column]:
         """The columns of `table`, without the values."""
         return [column for column, _ in self.table()]
+
+    @classmethod
+    def from_cells(cls, sample_id: int, body_model: BodyModel, cells: Mapping[str, Any]) -> GaitParameters:
+        """What was drawn, back from an index row or a rejected sample's cells: the inverse of `table`.
+
+        Args:
+            cells: By name: every number of `table`, and the words `condition`, `side`, `sex`, `controller`.
+
+        Raises:
+            ValueError: A cell is missing or holds what cannot have been drawn.
+        """
+        names = [name.removeprefix("gain_").removesuffix("_r") for name in cells if re.fullmatch("gain_.*_r", name)]
+        drawn: dict[str, Any] = {}
+        try:
+            drawn |= {name: cells[name] for name in ("condition", "side", "sex", "controller")}
+            drawn |= {name: float(cells[name]) for name, _, _ in _SCALARS}
+            for factor in ("strength", "fiber_length", "tendon_length"):
+                drawn[factor] = np.array([float(cells[f"{factor}_{name}"]) for name in BODY_PLANS[body_model].muscles])
+            gains = [float(cells[f"gain_{name}_{side}"]) for side in "rl" for name in names]
+        except KeyError as error:
+            raise ValueError(f"there is no {error.args[0]!r}") from None
+        except TypeError as error:  # null
+            raise ValueError(str(error)) from None
+        drawn |= {"reflex_gain_names": tuple(names), "reflex_gains": np.array(gains).reshape(2, len(names))}
+        return cls(sample_id=sample_id, body_model=body_model, **drawn)
 
 
 _SCALARS: tuple[tuple[str, str, str], ...] = (

@@ -110,11 +110,13 @@ class GaitWorker:
     def _do(self, job: Job, until_s: float) -> Made | Written:
         order = self._order
         if isinstance(job, MakeSample):
-            made = make_and_stage(order.storage, order.campaign, job, self._stages, until_s=until_s)
+            made = make_and_stage(
+                order.storage, order.campaign, job, self._stages, until_s=until_s, source=order.source
+            )
             self._meters.made(made)
             note_result(self._events, job, made)
             return made
-        written = write_and_commit(order.storage, order.campaign, order.dataset_id, job)
+        written = write_and_commit(order.storage, order.campaign, order.dataset_id, job, source=order.source)
         self._meters.written(written)
         note_result(self._events, job, written)
         return written

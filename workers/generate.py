@@ -22,6 +22,8 @@ from farm.control.archive import archive_sha256
 from farm.dataset.claim import writing
 from farm.dataset.create import must_be_free, open_or_create
 from farm.dataset.manifest import committed_shards
+from farm.dataset.reader import GaitDataset
+from farm.dataset.refilm import check_is_there, origin_of, sources_of
 from farm.errors import UserError
 from farm.planning import Slice, plan_of, progress
 from farm.storage import Storage, open_storage
@@ -63,6 +65,7 @@ def generate(
     deadlines: Deadlines | None = None,
     part: Slice | None = None,
     log: Path | None = None,
+    source: GaitDataset | None = None,
 ) -> RunSummary:
     """Make what is missing of a campaign's dataset.
 
@@ -81,6 +84,8 @@ def generate(
         part: Make this slice of the plan alone, and sum up what is in it; None makes everything.
         log: File to which the run's events are appended, see `workers.eventlog`; None puts them beside the
             workers' logs.
+        source: Film this dataset's gaits again, by a campaign of `farm.dataset.refilm.refilm_campaign`; None
+            simulates gaits.
 
     Returns:
         What was done. `interrupted` is set where SIGINT or SIGTERM ended it.
@@ -90,6 +95,8 @@ def generate(
     """
     storage = open_storage(uri, endpoint_url=endpoint_url)
     must_be_free(storage)  # before anything is written, the log included, which may lie there too
+    if source is not None:
+        check_is_there(source, progress(plan_of(campaign), committed_shards(storage), part))
     events = EventLog(log) if log else None
 
     def say(message: str) -> None:
@@ -108,6 +115,7 @@ def generate(
             deadlines=deadlines,
             part=part,
             events=events,
+            source=source,
         )
 
 
@@ -124,12 +132,11 @@ def _generate(
     deadlines: Deadlines | None,
     part: Slice | None,
     events: EventLog | None,
+    source: GaitDataset | None,
 ) -> RunSummary:
     """`generate`, in a storage that we may write."""
-    sources = {"archive_sha256": archive_sha256(), "model_sha256": model_sha256()}
-    if campaign.engine == "twin":
-        sources["twin_sha256"] = twin_sha256()
-    manifest = open_or_create(storage, campaign, sources=sources)
+    origin = None if source is None else origin_of(source)
+    manifest = open_or_create(storage, campaign, sources=_sources(campaign, source), refilmed_from=origin)
     state = progress(plan_of(campaign), committed_shards(storage), part)
     ledger = Ledger(state.left(), lambda plan: survey(storage, plan))
     show = RunProgress(console, samples=state.samples, done=state.samples_done)
@@ -143,8 +150,9 @@ def _generate(
             events.note("run started", dataset_id=manifest.dataset_id, campaign=campaign.name, left=state.samples_left)
             size = min(cluster.workers, state.samples_left)
             order = WorkOrder(
-                campaign, manifest.dataset_id, storage, stages, cluster.log_dir, gpu_required=bool(gpus_per_worker)
-            )
+                campaign, manifest.dataset_id, storage, stages, cluster.log_dir, gpu_required=bool(gpus_per_worker),
+                source=source,
+            )  # fmt: skip
             crew = Crew(
                 order,
                 size,
@@ -196,6 +204,16 @@ def _generate(
         interrupted=run.interrupted,
         log_dir=log_dir,
     )
+
+
+def _sources(campaign: Campaign, source: GaitDataset | None) -> dict[str, str]:
+    """SHA-256 of what shapes the gaits beside the campaign."""
+    if source is not None:
+        return sources_of(source)
+    sources = {"archive_sha256": archive_sha256(), "model_sha256": model_sha256()}
+    if campaign.engine == "twin":
+        sources["twin_sha256"] = twin_sha256()
+    return sources
 
 
 def node_labels(options: Sequence[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from farm.config import Campaign
+from farm.dataset.reader import GaitDataset
 from farm.storage import Storage
 from workers.ledger import Job
 from workers.staging import Made, Written
@@ -20,6 +21,7 @@ class WorkOrder:
         stages: Import path `module:function` of the factory of `farm.pipeline.Stages`.
         log_dir: Folder on the worker's machine for its stdout and stderr.
         gpu_required: A worker that would render on the processor refuses to start.
+        source: Dataset whose gaits are filmed again; None where gaits are simulated.
     """
 
     campaign: Campaign
@@ -28,6 +30,7 @@ class WorkOrder:
     stages: str
     log_dir: str
     gpu_required: bool = False
+    source: GaitDataset | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ import numpy as np
 from farm.config import Campaign
 from farm.dataset.manifest import STAGING, RejectedGait, ShardRecord, commit_key, read_record
 from farm.dataset.pack import PackedGait, PackedPicture, pack, rejected_gait
+from farm.dataset.reader import GaitDataset
+from farm.dataset.refilm import filmed_again, parameters_again
 from farm.dataset.writer import encode_shard
 from farm.errors import (
     CampaignError,
@@ -116,27 +118,25 @@ def load_stages(path: str) -> Stages:
 
 
 def make_and_stage(
-    storage: Storage, campaign: Campaign, job: MakeSample, stages: Stages, *, until_s: float = 0.0
+    storage: Storage,
+    campaign: Campaign,
+    job: MakeSample,
+    stages: Stages,
+    *,
+    until_s: float = 0.0,
+    source: GaitDataset | None = None,
 ) -> Made:
     """Make one sample and put it where the shard's writer will find it.
 
     Args:
         until_s: Until when, by `time.monotonic`, to hold on to a made sample that storage does not take.
+        source: Dataset whose sample of this number is filmed again; None simulates it.
     """
-    start_s = time.perf_counter()
     seconds: dict[str, float] = {}
-    packed: PackedGait | RejectedGait
-    try:
-        sample = make_sample(campaign, job.sample_id, stages)
-    except (RejectedSample, SimulationDiverged) as error:
-        code = "diverged" if isinstance(error, SimulationDiverged) else "rejected"
-        parameters = gait_parameters_rand(campaign, job.sample_id)
-        packed = rejected_gait(parameters, (code,), {code: str(error)}, engine=campaign.engine)
-        seconds["simulate"] = time.perf_counter() - start_s
+    if source is None:
+        packed = _made(campaign, job.sample_id, stages, seconds)
     else:
-        packed_s = time.perf_counter()
-        packed = pack(campaign, sample)
-        seconds |= {**sample.seconds, "pack": time.perf_counter() - packed_s}
+        packed = filmed_again(campaign, source, job.sample_id, stages.film, seconds)
     if packed.sample_id != job.sample_id:
         raise RuntimeError(f"sample {job.sample_id} was asked for, sample {packed.sample_id} was made")
     staged_s = time.perf_counter()
@@ -148,8 +148,29 @@ def make_and_stage(
     return Made(job.sample_id, key, not reasons, reasons, seconds, len(data))
 
 
-def write_and_commit(storage: Storage, campaign: Campaign, dataset_id: str, job: WriteShard) -> Written:
+def _made(campaign: Campaign, sample_id: int, stages: Stages, seconds: dict[str, float]) -> PackedGait | RejectedGait:
+    """One sample, simulated and, if it was accepted, filmed; `seconds` is filled with what each stage took."""
+    start_s = time.perf_counter()
+    try:
+        sample = make_sample(campaign, sample_id, stages)
+    except (RejectedSample, SimulationDiverged) as error:
+        code = "diverged" if isinstance(error, SimulationDiverged) else "rejected"
+        parameters = gait_parameters_rand(campaign, sample_id)
+        seconds["simulate"] = time.perf_counter() - start_s
+        return rejected_gait(parameters, (code,), {code: str(error)}, engine=campaign.engine)
+    packed_s = time.perf_counter()
+    packed = pack(campaign, sample)
+    seconds |= {**sample.seconds, "pack": time.perf_counter() - packed_s}
+    return packed
+
+
+def write_and_commit(
+    storage: Storage, campaign: Campaign, dataset_id: str, job: WriteShard, *, source: GaitDataset | None = None
+) -> Written:
     """Fetch a shard's staged samples, write the shard, commit it, and sweep what was staged.
+
+    Args:
+        source: Dataset whose gaits are filmed again, if they are.
 
     Raises:
         StagedGaitDamagedError: A staged object could not be read, and nobody has committed the shard.
@@ -161,7 +182,7 @@ def write_and_commit(storage: Storage, campaign: Campaign, dataset_id: str, job:
     try:
         for sample_id in sorted([*job.staged, *job.quarantined]):
             if sample_id in job.quarantined:
-                gaits.append(_given_up(campaign, sample_id, job.quarantined[sample_id]))
+                gaits.append(_given_up(campaign, sample_id, job.quarantined[sample_id], source))
                 continue
             gait, seconds = _fetch(storage, job.staged[sample_id], sample_id)
             gaits.append(gait)
@@ -309,12 +330,15 @@ def _written(record: ShardRecord, worker: str, start_s: float) -> Written:
     )
 
 
-def _given_up(campaign: Campaign, sample_id: int, why: str) -> RejectedGait:
-    """The record of a quarantined sample, with what was drawn for it where even the draw does not fail."""
+def _given_up(campaign: Campaign, sample_id: int, why: str, source: GaitDataset | None) -> RejectedGait:
+    """The record of a quarantined sample, with what was drawn for it where not even that fails."""
     code, _, detail = why.partition("; ")
     try:
-        parameters = gait_parameters_rand(campaign, sample_id)
-    except Exception as error:  # the draw may be the very thing that is broken
+        if source is None:
+            parameters = gait_parameters_rand(campaign, sample_id)
+        else:
+            parameters = parameters_again(source, campaign, sample_id)
+    except Exception as error:  # it may be the very thing that is broken
         details = {code: f"{detail}; {error}"[:4000]}
         return RejectedGait(sample_id=sample_id, reasons=(code,), details=details, engine=campaign.engine)
     return rejected_gait(parameters, (code,), {code: detail[:4000]} if detail else {}, engine=campaign.engine)

@@ -232,12 +232,7 @@ def repair(
     if go:
         with writing(storage, storage.probe(), say=lambda text: ERROR_CONSOLE.print(text, markup=False)) as ours:
             done = take_out(ours, damaged)
-    pulled_from = manifest.selection.dataset_id if manifest.selection else None
-    report = RepairReport(
-        storage.uri,
-        tuple(done),
-        again(storage, str(manifest.campaign.get("name", manifest.name)), pulled_from),
-    )
+    report = RepairReport(storage.uri, tuple(done), again(storage, manifest))
     if as_json:
         typer.echo(json.dumps({"damaged": sorted(damaged), **report.to_dict()}, indent=1))
     elif go:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 import farm
 from farm.config import Campaign
 from farm.dataset.claim import CLAIMS
-from farm.dataset.manifest import DATASET_KEY, DatasetManifest, find_manifest, read_manifest
+from farm.dataset.manifest import DATASET_KEY, DatasetManifest, Origin, find_manifest, read_manifest
 from farm.dataset.schema import FORMAT_VERSION, stored_arrays
 from farm.errors import AlreadyExistsError, CampaignError, FormatError
 from farm.sampling.anatomy import KEYPOINTS
@@ -27,7 +27,11 @@ MAX_DIFFERENCES = 5
 
 
 def open_or_create(
-    storage: Storage, campaign: Campaign, *, sources: Mapping[str, str] | None = None
+    storage: Storage,
+    campaign: Campaign,
+    *,
+    sources: Mapping[str, str] | None = None,
+    refilmed_from: Origin | None = None,
 ) -> DatasetManifest:
     """The dataset under `storage`, made now if there is none.
 
@@ -35,6 +39,7 @@ def open_or_create(
         campaign: What the dataset holds, or will.
         sources: SHA-256 by name of what shapes the gaits beside the campaign ("archive_sha256",
             "model_sha256"); kept with the versions of the software.
+        refilmed_from: The dataset whose gaits are filmed again; None where gaits are simulated.
 
     Returns:
         The manifest, with the dataset's id: the same for every driver of the same campaign.
@@ -43,7 +48,7 @@ def open_or_create(
         CampaignError: The place holds another campaign's dataset; the message names what differs.
         FormatError: It holds a dataset that this software cannot read, or one that was pulled.
     """
-    ours = _new_manifest(campaign, sources or {})
+    ours = _new_manifest(campaign, sources or {}, refilmed_from)
     theirs = find_manifest(storage)
     if theirs is not None:
         return _same_campaign(storage, ours, theirs)
@@ -61,7 +66,7 @@ def find_same(storage: Storage, campaign: Campaign) -> DatasetManifest | None:
         CampaignError, FormatError: As `open_or_create`.
     """
     theirs = find_manifest(storage)
-    return None if theirs is None else _same_campaign(storage, _new_manifest(campaign, {}), theirs)
+    return None if theirs is None else _same_campaign(storage, _new_manifest(campaign, {}, None), theirs)
 
 
 def must_be_free(storage: Storage) -> None:
@@ -101,7 +106,7 @@ def now_utc() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _new_manifest(campaign: Campaign, sources: Mapping[str, str]) -> DatasetManifest:
+def _new_manifest(campaign: Campaign, sources: Mapping[str, str], refilmed_from: Origin | None) -> DatasetManifest:
     return DatasetManifest(
         format_version=FORMAT_VERSION,
         dataset_id=new_dataset_id(),
@@ -115,6 +120,7 @@ def _new_manifest(campaign: Campaign, sources: Mapping[str, str]) -> DatasetMani
         gaits_per_shard=campaign.gaits_per_shard,
         license=campaign.license,
         arrays=tuple(item.path for item in stored_arrays(campaign.pictures)),
+        refilmed_from=refilmed_from,
     )
 
 
@@ -123,6 +129,11 @@ def _same_campaign(storage: Storage, ours: DatasetManifest, theirs: DatasetManif
         raise FormatError(
             f"{storage.uri} holds a part that was pulled from dataset {theirs.selection.dataset_id}; "
             "nothing can be generated into it: choose another place"
+        )
+    if theirs.refilmed_from != ours.refilmed_from:
+        raise CampaignError(
+            f"{storage.uri} holds {_made_from(theirs.refilmed_from)}; here it would be "
+            f"{_made_from(ours.refilmed_from)}: choose another place"
         )
     differing = [
         f"{name} is {_shown(there)} there and {_shown(here)} here"
@@ -140,6 +151,10 @@ def _same_campaign(storage: Storage, ours: DatasetManifest, theirs: DatasetManif
             "choose another place, or the campaign that is there"
         )
     return theirs
+
+
+def _made_from(origin: Origin | None) -> str:
+    return "gaits that were simulated" if origin is None else f"gaits of dataset {origin.dataset_id}, filmed again"
 
 
 def _with_defaults(campaign: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def info(source: str | Storage, *, endpoint_url: str | None = None) -> dict[str,
         "ranges": {name: found for name in SUMMARISED if (found := _range(table, name)) is not None},
         "columns": [name for name in table.columns if name not in PLACE_COLUMNS] if n_gaits else [],
         "selection": manifest.selection.model_dump() if manifest.selection else None,
+        "refilmed_from": manifest.refilmed_from.model_dump() if manifest.refilmed_from else None,
     }
     plan = plan_of_manifest(manifest)
     if plan is not None:

@@ -201,6 +201,22 @@ class Selection(Record):
     split_shares: tuple[float, float, float] | None = None
 
 
+class Origin(Record):
+    """The dataset whose gaits a dataset films again.
+
+    Attributes:
+        created: ISO 8601, UTC.
+        software: What the gaits were simulated with, as the origin's manifest has it.
+        manifest_sha256: Of the origin's `dataset.json`.
+    """
+
+    dataset_id: Text
+    name: Text
+    created: Text
+    software: dict[Text, Text] = {}
+    manifest_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class DatasetManifest(Record):
     """`dataset.json`: what the dataset is, fixed at its creation.
 
@@ -210,6 +226,7 @@ class DatasetManifest(Record):
         software: Versions of gaitfarm, opensim, zarr; SHA-256 of model and controller archive.
         arrays: Path of every array in every shard's group.
         selection: For a pulled dataset, what it was pulled from and which part it is.
+        refilmed_from: For a dataset of other pictures of the same gaits, whose gaits they are.
     """
 
     format_version: int = Field(ge=1)
@@ -225,6 +242,7 @@ class DatasetManifest(Record):
     license: Text
     arrays: tuple[ObjectKey, ...] = Field(min_length=1, max_length=MAX_OBJECTS)
     selection: Selection | None = None
+    refilmed_from: Origin | None = None
 
     @property
     def known_arrays(self) -> tuple[str, ...]:

@@ -18,12 +18,12 @@ from farm.config import Campaign
 from farm.dataset import video
 from farm.dataset.laws import faults_of_gait
 from farm.dataset.manifest import RejectedGait
-from farm.dataset.scene_cells import scene_cells
+from farm.dataset.scene_cells import Cell, scene_cells
 from farm.dataset.schema import ArrayPath, stored_arrays
 from farm.errors import FormatError
 from farm.gait.columns import LABEL_COLUMNS
 from farm.recheck import Recheck, recheck_cells, recheck_of
-from farm.records import Column, GaitParameters, GaitSample, ViewFrames
+from farm.records import Column, FrameSet, GaitParameters, GaitSample, ViewFrames
 from farm.sampling.anatomy import IMU_STATIONS, KEYPOINTS
 
 _PACKING = Zstd(level=1)
@@ -64,7 +64,7 @@ class PackedGait:
     """
 
     sample_id: int
-    row: Mapping[str, str | float | int | None]
+    row: Mapping[str, Cell]
     values: Mapping[str, Value]
     attributes: Mapping[str, Any]
     array_attributes: Mapping[str, Mapping[str, Any]]
@@ -109,7 +109,7 @@ def rejected_gait(
     )
 
 
-def parameter_cells(parameters: GaitParameters) -> dict[str, str | float | int | None]:
+def parameter_cells(parameters: GaitParameters) -> dict[str, Cell]:
     """What was drawn, as cells of an index row: words as words, numbers as numbers."""
     words = {name: getattr(parameters, name) for name in ("condition", "side", "sex", "controller")}
     return words | {column.name: _cell(value) for column, value in parameters.table()}
@@ -120,31 +120,70 @@ def pack_accepted(campaign: Campaign, sample: GaitSample) -> PackedGait:
     name = f"sample {sample.parameters.sample_id}"
     if sample.labels is None or sample.frames is None:
         raise FormatError(f"{name} was accepted, but has no labels or no pictures; this is a bug")
-    paths = stored_arrays(campaign.pictures)
-    values: dict[str, Value] = {}
+    values: dict[str, Value] = {
+        item.path: np.asarray(_take(sample, item), dtype=item.spec.numpy_dtype)
+        for item in stored_arrays(campaign.pictures)
+        if not item.spec.per_view
+    }
+    columns = {"parameters": _columns(sample.parameters.columns()), "labels": _columns(LABEL_COLUMNS)}
+    attributes = _attributes(sample) | picture_attributes(campaign)
+    return packed_with(campaign, _row(campaign, sample), values, attributes, columns, sample.frames)
+
+
+def packed_with(
+    campaign: Campaign,
+    row: Mapping[str, Cell],
+    values: Mapping[str, Value],
+    attributes: Mapping[str, Any],
+    columns: Mapping[str, list[dict[str, str]]],
+    frames: FrameSet,
+) -> PackedGait:
+    """A gait of these values and of what the cameras saw of it; encodes its videos.
+
+    Args:
+        row: Its row of the index, to which what was drawn for the pictures is added.
+        values: Of every array but the views'.
+        columns: Of the arrays `parameters` and `labels`.
+
+    Raises:
+        FormatError: It breaks the format: a missing view, a wrong shape, a NaN where none may be.
+    """
+    sample_id = int(row["sample_id"])  # type: ignore[arg-type]  # of every row it is a number
+    seen: dict[str, Value] = {}
     psnr_db: dict[str, float | None] = {}
+    paths = stored_arrays(campaign.pictures)
     for item in paths:
         if item.spec.source == "video":
-            values[item.path], psnr_db[item.path] = _video(campaign, _view(sample, item))
-        elif item.spec.source != "video_offsets":  # known when the shard is whole
-            array = np.asarray(_take(sample, item), dtype=item.spec.numpy_dtype)
-            values[item.path] = PackedPicture.of(array) if item.spec.is_picture else array
-    attributes = _attributes(campaign, sample)
-    faults = faults_of_gait(values, attributes)
+            seen[item.path], psnr_db[item.path] = _video(campaign, _view(sample_id, frames, item))
+        elif item.spec.per_view and item.spec.source != "video_offsets":  # known when the shard is whole
+            array = np.asarray(_of_view(sample_id, frames, item), dtype=item.spec.numpy_dtype)
+            seen[item.path] = PackedPicture.of(array) if item.spec.is_picture else array
+    faults = faults_of_gait({**values, **seen}, attributes)
     if faults:
-        raise FormatError(f"{name} cannot be stored: {'; '.join(faults)}")
+        raise FormatError(f"sample {sample_id} cannot be stored: {'; '.join(faults)}")
     return PackedGait(
-        sample.parameters.sample_id,
-        _row(campaign, sample),
-        values,
+        sample_id,
+        {**row, **scene_cells(frames.scene)},
+        {**values, **seen},
         attributes,
-        _array_attributes(campaign, sample, paths),
+        _array_attributes(campaign, columns, frames.parts, paths),
         psnr_db,
     )
 
 
+def picture_attributes(campaign: Campaign) -> dict[str, Any]:
+    """What a shard's group says of its pictures."""
+    pictures = campaign.pictures
+    return {
+        "frame_rate_hz": pictures.frame_rate_hz,
+        "image_size": list(pictures.image_size),
+        "views": [view.name for view in pictures.views],
+        "keypoints": list(KEYPOINTS),
+    }
+
+
 def _take(sample: GaitSample, item: ArrayPath) -> Any:
-    """One gait's value of one array."""
+    """One gait's value of one array that is no view's."""
     assert sample.labels is not None  # `pack_accepted` made sure
     match item.spec.source:
         case "parameters":
@@ -158,19 +197,21 @@ def _take(sample: GaitSample, item: ArrayPath) -> Any:
         case "n_frames":
             return sample.labels.n_frames
     record, _, field = item.spec.source.partition(".")
-    source = _view(sample, item) if record == "view" else getattr(sample, record)
-    value = getattr(source, field)
+    return getattr(getattr(sample, record), field)
+
+
+def _of_view(sample_id: int, frames: FrameSet, item: ArrayPath) -> Any:
+    """One gait's value of one array of a view."""
+    value = getattr(_view(sample_id, frames, item), item.spec.source.partition(".")[2])
     if value is None:
-        raise FormatError(
-            f"sample {sample.parameters.sample_id} was filmed without {item.path}, which its campaign asks for"
-        )
+        raise FormatError(f"sample {sample_id} was filmed without {item.path}, which its campaign asks for")
     return value
 
 
-def _view(sample: GaitSample, item: ArrayPath) -> ViewFrames:
-    views = {view.view: view for view in (sample.frames.views if sample.frames else ())}
+def _view(sample_id: int, frames: FrameSet, item: ArrayPath) -> ViewFrames:
+    views = {view.view: view for view in frames.views}
     if item.view not in views:
-        raise FormatError(f"sample {sample.parameters.sample_id} was not filmed from view {item.view!r}")
+        raise FormatError(f"sample {sample_id} was not filmed from view {item.view!r}")
     return views[item.view]
 
 
@@ -184,7 +225,8 @@ def _video(campaign: Campaign, view: ViewFrames) -> tuple[bytes, float | None]:
     return data, round(psnr, 3) if np.isfinite(psnr) else None
 
 
-def _row(campaign: Campaign, sample: GaitSample) -> dict[str, str | float | int | None]:
+def _row(campaign: Campaign, sample: GaitSample) -> dict[str, Cell]:
+    """The row of the index, but for the pictures."""
     assert sample.labels is not None  # `pack_accepted` made sure
     labels = {column.name: _cell(sample.labels.values[column.name]) for column in LABEL_COLUMNS}
     parameters = parameter_cells(sample.parameters)
@@ -200,7 +242,6 @@ def _row(campaign: Campaign, sample: GaitSample) -> dict[str, str | float | int 
         "engine": sample.trajectory.engine,
         **labels,
         **(recheck_cells(recheck_of(sample)) if campaign.engine != "opensim" else {}),
-        **(scene_cells(sample.frames.scene) if sample.frames else {}),
     }
 
 
@@ -209,14 +250,10 @@ def _cell(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _attributes(campaign: Campaign, sample: GaitSample) -> dict[str, Any]:
+def _attributes(sample: GaitSample) -> dict[str, Any]:
     return {
         "engine": sample.trajectory.engine,
         "sample_rate_hz": sample.trajectory.sample_rate_hz,
-        "frame_rate_hz": campaign.pictures.frame_rate_hz,
-        "image_size": list(campaign.pictures.image_size),
-        "views": [view.name for view in campaign.pictures.views],
-        "keypoints": list(KEYPOINTS),
         "bodies": list(sample.trajectory.bodies),
         "coordinates": list(sample.trajectory.coordinate_names),
         "muscles": list(sample.trajectory.muscles),
@@ -225,13 +262,14 @@ def _attributes(campaign: Campaign, sample: GaitSample) -> dict[str, Any]:
 
 
 def _array_attributes(
-    campaign: Campaign, sample: GaitSample, paths: tuple[ArrayPath, ...]
+    campaign: Campaign,
+    columns: Mapping[str, list[dict[str, str]]],
+    parts: tuple[str, ...],
+    paths: tuple[ArrayPath, ...],
 ) -> dict[str, Mapping[str, Any]]:
-    assert sample.frames is not None  # `pack_accepted` made sure
     by_field: dict[str, Mapping[str, Any]] = {
-        "parameters": {"columns": _columns(sample.parameters.columns())},
-        "labels": {"columns": _columns(LABEL_COLUMNS)},
-        "mask": {"parts": list(sample.frames.parts)},
+        **{name: {"columns": named} for name, named in columns.items()},
+        "mask": {"parts": list(parts)},
         "video": {
             "codec": video.CODEC,
             "pixel_format": video.PIXEL_FORMAT,

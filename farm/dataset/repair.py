@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from farm.dataset.catalogue import forget
 from farm.dataset.create import new_dataset_id
-from farm.dataset.manifest import NAMELESS, REPAIRED, commit_key, read_commit, record_of
+from farm.dataset.manifest import NAMELESS, REPAIRED, DatasetManifest, commit_key, read_commit, record_of
 from farm.errors import AlreadyExistsError, FormatError, ObjectNotFoundError, StorageError
 from farm.storage import Storage
 
@@ -67,11 +67,15 @@ class RepairReport:
         return {"taken_out": list(self.taken_out), **asdict(self)}
 
 
-def again(storage: Storage, campaign: str, pulled_from: str | None) -> str:
+def again(storage: Storage, manifest: DatasetManifest) -> str:
     """How the missing shards are had again."""
-    if pulled_from is not None:
-        return f"run the same `gaitfarm pull` into {storage.uri} again; the source has the dataset id {pulled_from}"
-    return f"gaitfarm generate {campaign} --out {storage.uri}"
+    if manifest.selection is not None:
+        command, source = "pull", manifest.selection.dataset_id
+    elif manifest.refilmed_from is not None:
+        command, source = "refilm", manifest.refilmed_from.dataset_id
+    else:
+        return f"gaitfarm generate {manifest.campaign.get('name', manifest.name)} --out {storage.uri}"
+    return f"run the same `gaitfarm {command}` into {storage.uri} again; the source has the dataset id {source}"
 
 
 def take_out(storage: Storage, damaged: Mapping[str, str]) -> list[RepairedShard]:

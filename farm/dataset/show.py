@@ -60,6 +60,9 @@ def show_info(summary: dict[str, Any], console: Console) -> None:
         ("rejections", _counts(summary["rejections"])),
         ("software", ", ".join(f"{name} {version}" for name, version in _versions(summary["software"]))),
     ]
+    if summary["refilmed_from"]:
+        origin = summary["refilmed_from"]
+        rows.insert(1, ("gaits of", f"{origin['name']}  {origin['dataset_id']}, filmed again"))
     if summary["selection"]:
         rows.insert(1, ("part of", _part(summary["selection"])))
     for name, value in rows:

@@ -92,6 +92,7 @@ def make_working_folder(root: Path) -> None:
     for name, text in SEARCHES.items():
         (root / f"{name}.yaml").write_text(f"searches:\n  first: {text}\n", "utf-8")
     (root / "good.yaml").write_text(GOOD, "utf-8")
+    (root / "others.yaml").write_text(GOOD + "seed: 2\n", "utf-8")
     (root / "latin.yaml").write_bytes("name: mine\nsamples: 4\ndescription: Gr\xf6\xdfe\n".encode("latin-1"))
     (root / "binary.yaml").write_bytes(bytes(range(256)))
     np.savez(root / "keypoints.npz", keypoints_2d=np.zeros((30, 17, 2)), fps=30.0, image_size=[64, 64])

@@ -106,6 +106,17 @@ CASES: dict[str, tuple[str, str, str]] = {
     "view that is a path": ("info escaping", r"escaping/dataset\.json.*views", r"."),
     "damaged commit": ("info hurt", r"commits/00000001\.json", r"gaitfarm repair"),
     "compact what is none": ("compact thesis", r"thesis", r"holds no dataset|no dataset"),
+    # --- refilm
+    "refilm of nothing": ("refilm empty --out new", r"empty", r"no dataset"),
+    "refilm of a part": ("refilm pulled --out new", r"pulled is a part that was pulled", r"film that dataset again"),
+    "refilm of other gaits": ("refilm set --out new --campaign others.yaml", r"others\.yaml: seed is '2', .* '1'", r"leave it out"),
+    "refilm by a campaign that is none": ("refilm set --out new --campaign no.yaml", r"no\.yaml", r"give a YAML file"),
+    "refilm with a key misspelt": ("refilm set --out new --campaign misspelt.yaml", r"'gaits_per_shrad'", r"did you mean"),
+    "refilm onto itself": ("refilm set --out set", r"simulated", r"choose another place"),
+    "refilm in somebody's folder": ("refilm set --out thesis", r"thesis", r"choose another"),
+    "refilm of what is not made": ("refilm other --out new", r"does not have 1 of the shards", r"gaitfarm generate"),
+    "refilm by a negative seed": ("refilm set --out new --scene-seed -1", r"--scene-seed", r"x>=0|greater than or equal to 0"),
+    "slice of refilm": ("refilm set --out new --slice 3/2", r"--slice '3/2'", r"--slice 1/4"),
     # --- pull
     "SQL that is none": ("pull set new --where speed<<", r"--where|expression", r"near|expected|such as"),
     "unknown column": ("pull set new --where gait_sped<1", r"gait_sped", r"mean 'gait_speed'"),

@@ -25,11 +25,14 @@ from farm.dataset.catalogue import read_records
 from farm.dataset.create import open_or_create
 from farm.dataset.manifest import ShardRecord, committed_shards
 from farm.dataset.pack import PackedGait, pack
+from farm.dataset.reader import GaitDataset
+from farm.dataset.refilm import refilm_campaign
 from farm.dataset.verify import verify
 from farm.errors import CampaignError, StorageError, UserError
 from farm.pipeline import make_sample
 from farm.planning import Slice, plan_of
 from farm.storage import open_storage
+from tests.datasets import make_dataset
 from tests.samples import make_campaign
 from tests.test_workers import faulty
 from tests.test_workers.faulty import FAULTS_VARIABLE, THIS, attempts, write_faults
@@ -101,6 +104,30 @@ def assert_complete(campaign: Campaign, out: Path) -> dict[int, str]:
     assert Counter(i for i, _ in outcomes) == Counter(range(campaign.samples))
     assert verify(open_storage(str(out))).faults == ()
     return dict(outcomes)
+
+
+def test_gaits_are_filmed_again_without_simulating_and_by_parts(tmp_path: Path, faults: Callable[..., Path]) -> None:
+    campaign = make_campaign(samples=6, gaits_per_shard=2)
+    make_dataset(str(tmp_path / "source"), campaign, rejected=[3])
+    source = GaitDataset(str(tmp_path / "source"))
+    order = refilm_campaign(source, {"scene": {"seed": 9}}, told_in="tests")
+    file = faults(dict.fromkeys(range(6), "raise"))
+    first = run(order, tmp_path / "data", source=source, part=Slice(1, 3))
+    assert (first.shards_committed, first.accepted, first.rejected) == (1, 2, 0)
+    summary = run(order, tmp_path / "data", source=source)
+    assert (summary.shards_before, summary.shards_committed, summary.accepted, summary.rejected) == (1, 3, 3, 1)
+    assert summary.clean
+    assert {"read", "film", "pack"} <= summary.stage_seconds.keys()
+    assert sum(attempts(file, number) for number in range(6)) == 0, "nothing was simulated"
+    outcomes = assert_complete(order, tmp_path / "data")
+    assert {i: why for i, why in outcomes.items() if why != "accepted"} == {3: "fell"}
+    filmed = GaitDataset(str(tmp_path / "data"))
+    for row, original in zip(filmed.index(), source.index(), strict=True):
+        assert {**row, "attempt_id": ""} == {**original, "attempt_id": ""}
+    with pytest.raises(CampaignError, match="filmed again; here it would be gaits that were simulated"):
+        run(order, tmp_path / "data")
+    with pytest.raises(CampaignError, match=r"scene\.seed is 9 there and absent here"):
+        run(campaign, tmp_path / "data", source=source)
 
 
 @pytest.mark.slow
