@@ -281,7 +281,9 @@ def sample(
 
 @app.command()
 def search(
-    jobs: Annotated[str, typer.Argument(help="A YAML file, or a shipped one: first_walker, severity, speed, walk_3d.")],
+    jobs: Annotated[
+        str, typer.Argument(help="A YAML file, or a shipped one: first_walker, severity, speed, explore, walk_3d.")
+    ],
     out: Annotated[
         Path, typer.Option(help="Folder for checkpoints, the archive of what walks, and the plot.", show_default=False)
     ],

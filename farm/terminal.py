@@ -34,6 +34,7 @@ EXTRA_OF_MODULE = {
     "PIL": "farm",
     "jinja2": "farm",
     "cma": "farm",
+    "ribs": "farm",
     "ray": "farm",
     "torch": "train",
     "safetensors": "train",

@@ -100,6 +100,10 @@ class Annealing:
         return max(0.0, self.reached) if self._way.along else self._place.generation / self._way.generations
 
     @property
+    def covered(self) -> float:
+        return max(0.0, self.reached)
+
+    @property
     def standing(self) -> str:
         place, way = self._place, self._way
         where = ", ".join(f"{name} {value:.3g}" for name, value in way.at(place.target).items())

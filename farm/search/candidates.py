@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+MEASURES: tuple[str, ...] = ("speed", "step_length", "step_time_asymmetry", "crouch", "effort")
+"""How a walk is described while it is searched for: m/s; m of the pelvis's way in a step; (right - left) / (right +
+left); rad of least knee flexion in stance, mean of both legs; mean squared excitation."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -33,11 +37,13 @@ class Outcome:
         cost: Lower is better; the sum of `terms`.
         walked: Nobody fell, nobody missed the speed by much, and in three dimensions the way was straight.
         terms: Parts of the cost, mean over the job's people.
+        measures: By name of `MEASURES`, of the first of the job's people, where it walked.
     """
 
     cost: float
     walked: bool
     terms: Mapping[str, float] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,11 @@ class Searcher(Protocol):
     @property
     def share(self) -> float:
         """How much of the search is done, 0 to 1."""
+        ...
+
+    @property
+    def covered(self) -> float:
+        """How much of its way, or of its map, the search has found walkers for, 0 to 1."""
         ...
 
     @property

@@ -39,22 +39,22 @@ class Diary:
     Attributes:
         best_cost: Least cost of each generation.
         walked: Share of each generation's candidates that walked on the twin.
-        share: How much of the search was done after each generation.
+        covered: How much of the way, or of the map, had walkers after each generation.
         finalists: Walkers that were put forward, by number.
         verdicts: Those of OpenSim, by (finalist, person).
     """
 
     best_cost: list[float] = field(default_factory=list)
     walked: list[float] = field(default_factory=list)
-    share: list[float] = field(default_factory=list)
+    covered: list[float] = field(default_factory=list)
     finalists: dict[int, Finalist] = field(default_factory=dict)
     verdicts: dict[tuple[int, int], Verdict] = field(default_factory=dict)
 
-    def note(self, outcomes: list[Outcome], share: float) -> None:
+    def note(self, outcomes: list[Outcome], covered: float) -> None:
         """A generation was tried."""
         self.best_cost.append(min(outcome.cost for outcome in outcomes))
         self.walked.append(sum(outcome.walked for outcome in outcomes) / len(outcomes))
-        self.share.append(share)
+        self.covered.append(covered)
 
     def pending(self, people: int) -> list[tuple[int, int]]:
         """(finalist, person) that OpenSim has still to judge, oldest first."""
@@ -86,8 +86,9 @@ def to_state(job: Mapping[str, Any], search: State, diary: Diary) -> State:
     ]
     plain = {"job": dict(job), "search": dict(search.plain), "finalists": finalists, "verdicts": verdicts}
     arrays: dict[str, NDArray[Any]] = {f"search_{name}": array for name, array in search.arrays.items()}
-    arrays |= {f"finalist_{number}": finalist.candidate.gains for number, finalist in diary.finalists.items()}
-    arrays["history"] = np.array([diary.best_cost, diary.walked, diary.share], dtype=float)
+    if diary.finalists:
+        arrays["finalists"] = np.array([finalist.candidate.gains for finalist in diary.finalists.values()])
+    arrays["history"] = np.array([diary.best_cost, diary.walked, diary.covered], dtype=float)
     return State(plain, arrays)
 
 
@@ -95,10 +96,10 @@ def from_state(state: State) -> tuple[Mapping[str, Any], State, Diary]:
     """The job, the searcher's state and the diary that `to_state` put together."""
     prefix = "search_"
     arrays = {name.removeprefix(prefix): array for name, array in state.arrays.items() if name.startswith(prefix)}
-    best_cost, walked, share = state.arrays["history"].tolist()
-    diary = Diary(best_cost, walked, share)
-    for kept in state.plain["finalists"]:
-        gains = np.asarray(state.arrays[f"finalist_{kept['number']}"], dtype=float)
+    best_cost, walked, covered = state.arrays["history"].tolist()
+    diary = Diary(best_cost, walked, covered)
+    for place, kept in enumerate(state.plain["finalists"]):
+        gains = np.asarray(state.arrays["finalists"][place], dtype=float)
         diary.finalists[kept["number"]] = Finalist(
             kept["number"], Candidate(gains, kept["at"]), Outcome(**kept["outcome"])
         )

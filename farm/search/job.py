@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,14 +14,20 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator, model
 from farm.campaign_file import parse, read_text
 from farm.errors import CampaignError
 from farm.frozen import Frozen
+from farm.ranges import closed_range
 from farm.records import BodyModel, Side
 from farm.sampling.conditions import CONDITIONS
 from farm.sampling.person import NUMBERS_OF_A_PERSON, Person
 
-SHIPPED_JOBS = ("first_walker", "severity", "speed", "walk_3d")
+SHIPPED_JOBS = ("first_walker", "severity", "speed", "explore", "walk_3d")
 """Job files that come with the package, by name."""
 
 JOB_NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
+
+MAX_CELLS = 1_000_000
+
+Measure = Literal["speed", "step_length", "step_time_asymmetry", "crouch", "effort"]
+"""`farm.search.candidates.MEASURES`, as a type."""
 
 Gains = Annotated[dict[str, float], Field(min_length=1)]
 
@@ -123,9 +130,42 @@ class AnnealJob(_Job):
         return self
 
 
-Job = CmaesJob | AnnealJob
+class Axis(Frozen):
+    """One measure of a walk as an axis of the map: its range, and into how many cells it is cut."""
+
+    range: closed_range(-10.0, 10.0)  # type: ignore[valid-type]
+    cells: int = Field(ge=1, le=1000)
+
+    @field_validator("range")
+    @classmethod
+    def _not_empty(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] == value[1]:
+            raise ValueError("both ends are the same; a range needs some width")
+        return value
+
+
+class ExploreJob(_Job):
+    """Quality diversity: a cheap walker for each cell of a map of measures."""
+
+    method: Literal["explore"]
+    map: dict[Measure, Axis] = Field(min_length=1, max_length=4, description="measure -> range and cells")
+    rounds: int = Field(20, ge=1, le=100_000, description="how often evolutions set out from walkers of the map")
+    generations: int = Field(12, ge=1, le=100_000, description="of a round")
+    evolutions: int = Field(4, ge=1, le=1000, description="side by side, each with `population` candidates")
+
+    @model_validator(mode="after")
+    def _can_be_explored(self) -> ExploreJob:
+        if self.side != "none" and not self.severity:
+            raise ValueError(f"{self.condition} of severity 0 is health; give a severity above 0")
+        cells = math.prod(axis.cells for axis in self.map.values())
+        if cells > MAX_CELLS:
+            raise ValueError(f"map: {cells} cells are more than {MAX_CELLS}; cut it into fewer")
+        return self
+
+
+Job = CmaesJob | AnnealJob | ExploreJob
 _JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="method")])
-_MODELS: Mapping[str, type[_Job]] = {"cmaes": CmaesJob, "anneal": AnnealJob}
+_MODELS: Mapping[str, type[_Job]] = {"cmaes": CmaesJob, "anneal": AnnealJob, "explore": ExploreJob}
 _NESTED: Mapping[str, type[Frozen]] = {"people": Person, "aim": Aims}
 
 

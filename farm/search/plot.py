@@ -1,4 +1,4 @@
-"""Searches drawn: the best cost by generation, and how much of each generation walked."""
+"""Searches drawn: the best cost by generation, how much of each generation walked, and how much was covered."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def plot_searches(diaries: Mapping[str, Diary], path: Path) -> None:
         axes.set_ylabel("best cost of a generation", fontsize=8, color="#1f4e79")
         walked = axes.twinx()
         walked.fill_between(generations, diary.walked, color="#e08e36", alpha=0.30, linewidth=0)
-        walked.plot(generations, diary.share, color="#4a8f5a", linewidth=1.0, linestyle="--")
+        walked.plot(generations, diary.covered, color="#4a8f5a", linewidth=1.0, linestyle="--")
         walked.set_ylim(0.0, 1.02)
-        walked.set_ylabel("walked (filled), way done (dashed)", fontsize=7)
+        walked.set_ylabel("walked (filled), covered (dashed)", fontsize=7)
         for part in (axes, walked):
             part.tick_params(labelsize=7, which="both")
     part_path = path.with_name(f".{path.name}")

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from farm.search.annealing import Annealing, Way
 from farm.search.candidates import Array, Searcher, State
-from farm.search.job import AnnealJob, Job
+from farm.search.exploration import Chart, Exploration
+from farm.search.job import AnnealJob, CmaesJob, ExploreJob, Job
 
 
 def searcher(job: Job, start: Array) -> Searcher:
     """A fresh search from these gains."""
-    return Annealing(_way(job), start)
+    return Exploration(_chart(job), start) if isinstance(job, ExploreJob) else Annealing(_way(job), start)
 
 
 def searcher_from_state(job: Job, state: State) -> Searcher:
     """The search as it was when the state was taken."""
+    if isinstance(job, ExploreJob):
+        return Exploration.from_state(_chart(job), state)
     return Annealing.from_state(_way(job), state)
 
 
-def _way(job: Job) -> Way:
+def _chart(job: ExploreJob) -> Chart:
+    return Chart(
+        axes={name: (axis.range, axis.cells) for name, axis in job.map.items()}, rounds=job.rounds,
+        generations=job.generations, evolutions=job.evolutions, population=job.population, sigma=job.sigma,
+        seed=job.seed,
+    )  # fmt: skip
+
+
+def _way(job: CmaesJob | AnnealJob) -> Way:
     if isinstance(job, AnnealJob):
         return Way(
             along=job.along, step=job.step, least_step=job.least_step, generations=job.generations, polish=job.polish,

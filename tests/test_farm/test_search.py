@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ import pytest
 from farm.control.reflex import gain_names
 from farm.errors import CampaignError, FormatError
 from farm.search.annealing import Annealing, Way
-from farm.search.candidates import Array, Candidate, Finalist, Outcome, Searcher, State
+from farm.search.candidates import MEASURES, Array, Candidate, Finalist, Outcome, Searcher, State
 from farm.search.checkpoint import load, save
 from farm.search.diary import Diary, Verdict, from_state, to_state
 from farm.search.evolution import WORST, Evolution
-from farm.search.job import SHIPPED_JOBS, AnnealJob, job_from_mapping, load_jobs
+from farm.search.exploration import Chart, Exploration
+from farm.search.job import SHIPPED_JOBS, AnnealJob, Measure, job_from_mapping, load_jobs
 from farm.search.person import walker
 from farm.search.searchers import searcher, searcher_from_state
 from farm.search.start import best_file, best_gains, start_gains, starts_at
@@ -125,6 +127,79 @@ def test_a_search_taken_up_after_every_generation_is_the_same_search(judge: Judg
     assert through.standing == broken.standing
 
 
+CHART = Chart(
+    axes={"speed": ((0.0, 1.0), 8), "crouch": ((0.0, 1.0), 6)}, rounds=4, generations=6, evolutions=2, population=8,
+    sigma=0.1, seed=3,
+)  # fmt: skip
+
+
+def plain(candidate: Candidate) -> Outcome:
+    """Two gains are what is measured, the third costs; who goes beyond 0.9 falls."""
+    speed, crouch, waste = candidate.gains.tolist()
+    walked = max(speed, crouch) < 0.9
+    return Outcome(1.0 + waste**2, walked, measures={"speed": speed, "crouch": crouch} if walked else {})
+
+
+def cell_of(finalist: Finalist) -> tuple[int, ...]:
+    return tuple(
+        int(finalist.outcome.measures[name] / (high - low) * count) for name, ((low, high), count) in CHART.axes.items()
+    )
+
+
+def test_exploration_fills_its_map_with_walkers() -> None:
+    search = Exploration(CHART, np.full(3, 0.5))
+    covered = [search.covered]
+    found: list[Finalist] = []
+    while not search.done:
+        found += search.tell([plain(candidate) for candidate in search.ask()])
+        covered.append(search.covered)
+    assert covered[0] == 0.0
+    assert covered == sorted(covered), "a cell is never emptied"
+    assert covered[-1] > 0.5
+    assert search.share == 1.0
+    cells = {cell_of(finalist) for finalist in found}
+    assert len(cells) == round(covered[-1] * CHART.cells), "each cell's walker was put forward"
+    for finalist in found:
+        assert finalist.outcome.cost == plain(finalist.candidate).cost
+        assert dict(finalist.outcome.measures) == plain(finalist.candidate).measures
+    for cell in cells:
+        costs = [finalist.outcome.cost for finalist in found if cell_of(finalist) == cell]
+        assert all(later < 0.9 * earlier for earlier, later in itertools.pairwise(costs))
+    assert [finalist.number for finalist in found] == list(range(len(found)))
+
+
+def test_an_exploration_taken_up_after_every_generation_is_the_same(tmp_path: Path) -> None:
+    through, broken = (Exploration(CHART, np.full(3, 0.5)) for _ in range(2))
+    while not through.done:
+        save(tmp_path / "state.npz", broken.state())
+        broken = Exploration.from_state(CHART, load(tmp_path / "state.npz"))
+        assert broken.standing == through.standing
+        asked, asked_again = through.ask(), broken.ask()
+        np.testing.assert_array_equal([c.gains for c in asked], [c.gains for c in asked_again])
+        found, found_again = (search.tell([plain(c) for c in asked]) for search in (through, broken))
+        assert [(f.number, f.outcome) for f in found] == [(f.number, f.outcome) for f in found_again]
+    save(tmp_path / "state.npz", broken.state())
+    ended = Exploration.from_state(CHART, load(tmp_path / "state.npz"))
+    assert (ended.done, ended.covered) == (True, through.covered)
+
+
+def test_an_exploration_that_goes_astray_goes_on_with_its_map() -> None:
+    search = Exploration(CHART, np.full(3, 0.5))
+    for _ in range(4):
+        search.tell([plain(candidate) for candidate in search.ask()])
+    state = search.state()
+    astray = Exploration.from_state(CHART, State({**state.plain, "asked": "another machine's"}, state.arrays))
+    assert astray.covered == search.covered
+    run_to_its_end(astray, plain)
+    assert astray.covered >= search.covered
+
+
+def test_an_exploration_whose_start_falls_ends_at_once() -> None:
+    search = Exploration(CHART, np.full(3, 5.0))
+    assert run_to_its_end(search, plain, most=2) == []
+    assert (search.done, search.covered) == (True, 0.0)
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [
@@ -156,7 +231,7 @@ def test_a_diary_survives_its_checkpoint() -> None:
     diary.verdicts[0, 1] = Verdict(0, 1, None, "fell: at 3.00 s")
     job, search, again = from_state(to_state({"seed": 1}, State({"x": 1}, {"y": np.ones(2)}), diary))
     assert (job, search.plain, search.arrays["y"].tolist()) == ({"seed": 1}, {"x": 1}, [1.0, 1.0])
-    assert (again.best_cost, again.walked, again.share) == ([3.0], [0.5], [0.5])
+    assert (again.best_cost, again.walked, again.covered) == ([3.0], [0.5], [0.5])
     assert again.verdicts == diary.verdicts
     assert again.finalists[0].outcome == outcomes[0]
     assert again.finalists[0].candidate.at == {"severity": 0.5}
@@ -240,6 +315,26 @@ def test_a_way_that_cannot_be_is_named(change: dict[str, object], text: str) -> 
     assert isinstance(job_from_mapping(base, source="test"), AnnealJob)
     with pytest.raises(CampaignError, match=text):
         job_from_mapping(base | change, source="test")
+
+
+@pytest.mark.parametrize(
+    ("axes", "text"),
+    [
+        ({"sped": {"range": [0, 1], "cells": 3}}, "map.sped.*'speed', 'step_length'"),
+        ({"speed": {"range": [1, 0], "cells": 3}}, r"map.speed.range: the range is reversed"),
+        ({"speed": {"range": [1, 1], "cells": 3}}, r"both ends are the same"),
+        ({"speed": {"range": [0, 1], "cells": 1000}, "crouch": {"range": [0, 1], "cells": 1000},
+          "effort": {"range": [0, 1], "cells": 2}}, "2000000 cells are more than 1000000"),
+        ({}, "map: .*at least 1"),
+    ],
+)  # fmt: skip
+def test_a_map_that_cannot_be_is_named(axes: dict[str, object], text: str) -> None:
+    with pytest.raises(CampaignError, match=text):
+        job_from_mapping({"method": "explore", "start": "healthy_120", "map": axes}, source="test")
+
+
+def test_the_measures_of_jobs_are_those_of_searches() -> None:
+    assert get_args(Measure) == MEASURES
 
 
 def test_a_first_walkers_search_ends_with_its_generations() -> None:

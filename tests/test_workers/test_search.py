@@ -17,7 +17,7 @@ from rich.console import Console
 from farm.control.archive import archive
 from farm.control.archive_file import read_archive, write_archive
 from farm.errors import CampaignError
-from farm.search.candidates import Candidate, Finalist, Outcome
+from farm.search.candidates import MEASURES, Candidate, Finalist, Outcome
 from farm.search.checkpoint import load
 from farm.search.diary import from_state
 from farm.search.job import Job, job_from_mapping, load_jobs
@@ -25,7 +25,9 @@ from farm.search.start import start_gains
 from tests.faults.processes import end_session
 from workers.search.confirm import confirm, walks_again
 from workers.search.drive import search
+from workers.search.measures import measures
 from workers.search.trial import try_on_twin
+from workers.simulate.twin.engine import TwinWalk
 
 PEOPLE = [{"motor_noise": 0.01}, {"stature_m": 1.65, "mass_kg": 64.0, "sex": "female"}]
 
@@ -46,6 +48,24 @@ def test_an_archived_walker_walks_on_the_twin() -> None:
     assert outcome.cost == pytest.approx(sum(outcome.terms.values()))
     assert "fall" not in outcome.terms
     assert try_on_twin(job, started(job)) == outcome
+
+
+def test_a_walk_on_the_twin_is_measured_as_opensim_labels_it() -> None:
+    row = next(row for row in archive() if row.name == "healthy_090")
+    rollout = TwinWalk(row.parameters(), seed=row.seed).run(duration_s=10.0)
+    found = measures(rollout, row.parameters())
+    assert set(found) == set(MEASURES)
+    assert found["speed"] == pytest.approx(row.descriptors["gait_speed"], abs=0.03)
+    assert found["step_length"] == pytest.approx(row.descriptors["step_length"], rel=0.05)
+    assert found["step_time_asymmetry"] == pytest.approx(row.descriptors["step_time_asymmetry"], abs=0.02)
+    assert -0.2 < found["crouch"] < 0.4
+    assert 0.0 < found["effort"] < 0.2
+
+
+def test_who_falls_at_once_has_no_measures() -> None:
+    row = next(row for row in archive() if row.name == "healthy_090")
+    rollout = TwinWalk(row.parameters(), seed=row.seed).run(duration_s=10.0, gains=0.0 * row.gains)
+    assert measures(rollout, row.parameters()) == {}
 
 
 def test_who_misses_the_speed_has_not_walked_but_costs_less_than_who_falls() -> None:

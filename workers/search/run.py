@@ -146,7 +146,7 @@ class SearchRun:
         outcomes = [self._outcomes[number] for number in range(len(self._asked))]
         found = self._searcher.tell(outcomes)
         self._state = self._searcher.state()
-        self.diary.note(outcomes, self._searcher.share)
+        self.diary.note(outcomes, self._searcher.covered)
         self.diary.finalists |= {finalist.number: finalist for finalist in found}
         self._asked, self._outcomes = [], {}
         self._settle()

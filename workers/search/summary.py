@@ -20,7 +20,7 @@ class SearchResult:
     Attributes:
         stage: Of `workers.search.run.Stage`, in words.
         fault: Why it found nothing or was given up; empty if neither.
-        share: How much of its way was gone.
+        covered: How much of its way, or of its map, it found walkers for.
         walked_last: Share of the last generation that walked on the twin.
         finalists: Put forward to OpenSim.
         walkers: Finalists times people that walked in OpenSim.
@@ -31,7 +31,7 @@ class SearchResult:
     name: str
     stage: str
     fault: str
-    share: float
+    covered: float
     generations: int
     best_cost: float | None
     walked_last: float
@@ -49,7 +49,7 @@ class SearchResult:
             name=run.name,
             stage=run.stage.value,
             fault=run.fault,
-            share=diary.share[-1] if diary.share else 0.0,
+            covered=diary.covered[-1] if diary.covered else 0.0,
             generations=len(diary.best_cost),
             best_cost=min(diary.best_cost) if diary.best_cost else None,
             walked_last=diary.walked[-1] if diary.walked else 0.0,
@@ -95,14 +95,14 @@ class SearchSummary:
     def show(self, console: Console) -> None:
         """For people."""
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("search", "stage", "way", "generations", "best cost", "walkers", "turned down", "m/s"):
+        for column in ("search", "stage", "covered", "asked", "best cost", "walkers", "turned down", "m/s"):
             words = column in ("search", "stage")
             table.add_column(column, justify="left" if words else "right", no_wrap=column in ("search", "m/s"))
         for one in self.searches:
             speeds = f"{one.speed_m_s[0]:.2f} to {one.speed_m_s[1]:.2f}" if one.speed_m_s else ""
             cost = f"{one.best_cost:.1f}" if one.best_cost is not None else ""
             table.add_row(
-                one.name, one.fault or one.stage, f"{one.share:.0%}", str(one.generations),
+                one.name, one.fault or one.stage, f"{one.covered:.0%}", str(one.generations),
                 cost, str(one.walkers), str(one.turned_down), speeds,
             )  # fmt: skip
         console.print(table)

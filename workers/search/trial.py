@@ -10,6 +10,7 @@ from farm.control.reflex import gain_names
 from farm.search.candidates import Candidate, Outcome
 from farm.search.job import Job, job_from_json
 from farm.search.person import walker
+from workers.search.measures import measures
 from workers.simulate.score import cost, strayed
 from workers.simulate.twin.engine import TwinWalk
 
@@ -29,19 +30,21 @@ def try_on_twin(job: Job, candidate: Candidate) -> Outcome:
     text, at = job.model_dump_json(), tuple(sorted(candidate.at.items()))
     count = len(job.people)
     total: dict[str, float] = {}
-    walked = True
+    walked, measured = True, dict[str, float]()
     for number in range(count):
         someone = walker(job, number, candidate.at, candidate.gains)
         rollout = _body(text, number, at).run(duration_s=job.aim.duration_s, gains=someone.reflex_gains)
         for name, part in cost(rollout, someone, job.aim).items():
             total[name] = total.get(name, 0.0) + part / count
         fault = strayed(rollout, someone, job.aim)
+        if number == 0 and not fault:
+            measured = measures(rollout, someone)
         walked = walked and not fault
         if fault == "fell":
             # Who falls first ends the trial: those after count as fallen at once, which is cheap to know.
             total["fall"] += COST_OF_THE_UNTRIED * (count - 1 - number) / count
             break
-    return Outcome(sum(total.values()), walked, total)
+    return Outcome(sum(total.values()), walked, total, measured)
 
 
 @lru_cache(maxsize=BODIES_KEPT)
