@@ -5,7 +5,7 @@ Every field narrows what is drawn for a sample; what was drawn is stored with it
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,10 +13,48 @@ from farm.frozen import Frozen
 from farm.ranges import closed_count, closed_range
 
 PlaceKind = Literal["corridor", "gait_lab", "living_room", "gym", "street"]
+HairStyle = Literal["bald", "crop", "short", "curly", "long", "ponytail", "bun"]
+SleeveCut = Literal["cap", "short", "long"]
+Pattern = Literal["plain", "stripes", "hoops", "checks", "dots", "yoke"]
+LowerGarment = Literal["long_trousers", "short_trousers"]
+
+MONK_TONES = 10
+"""Tones of the Monk Skin Tone scale."""
 
 
 class PeopleVariation(Frozen):
-    """Looks of the walkers."""
+    """Looks of the walkers.
+
+    Of garments, patterns and hair, those that are named may be drawn, in the proportions that
+    `scenes.wardrobe` has for a walker's sex and age.
+    """
+
+    skin_tones: tuple[Annotated[int, Field(ge=1, le=MONK_TONES)], ...] = Field(
+        tuple(range(1, MONK_TONES + 1)),
+        min_length=1,
+        description="tones of the Monk Skin Tone scale, 1 light to 10 dark, each as often as it is named",
+    )
+    hair: tuple[HairStyle, ...] = Field(
+        ("bald", "crop", "short", "curly", "long", "ponytail", "bun"), min_length=1, description="hair styles"
+    )
+    sleeves: tuple[SleeveCut, ...] = Field(("cap", "short", "long"), min_length=1, description="sleeves of shirts")
+    lower: tuple[LowerGarment, ...] = Field(
+        ("long_trousers", "short_trousers"), min_length=1, description="what is worn below the waist"
+    )
+    patterns: tuple[Pattern, ...] = Field(
+        ("plain", "stripes", "hoops", "checks", "dots", "yoke"),
+        min_length=1,
+        description="patterns of shirts; trousers have those that suit them, or none",
+    )
+    pattern_m: closed_range(0.02, 0.20) = Field(  # type: ignore[valid-type]
+        (0.03, 0.12), description="how often patterns repeat: a stripe and the gap after it (m)"
+    )
+    shirt_ease_m: closed_range(0.003, 0.04) = Field(  # type: ignore[valid-type]
+        (0.006, 0.020), description="how far shirts stand off the skin (m)"
+    )
+    lower_ease_m: closed_range(0.002, 0.03) = Field(  # type: ignore[valid-type]
+        (0.004, 0.016), description="how far trousers stand off the skin (m)"
+    )
 
 
 class PlaceVariation(Frozen):

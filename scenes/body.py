@@ -18,6 +18,7 @@ from farm.gait.keypoints import FLOOR_Y_M, mtp_centre, toe_flexion
 from farm.sampling.anatomy import BODIES, Anatomy
 from scenes.figure import Figure, smooth_step
 from scenes.garments import Piece, pieces
+from scenes.patterns import PATTERNS
 from scenes.surface import Array, polygonise
 from scenes.wardrobe import Clothes
 
@@ -46,6 +47,8 @@ class BodyMesh:
         normals: `[V, 3]` unit.
         faces: `[T, 3]` int32, counter-clockwise from outside.
         colours: `[V, 3]` sRGB 0 to 1.
+        cloth: `[V, 3]` place on the pattern's tile (repeats around and up) and its number in `PATTERNS`.
+        accents: `[V, 3]` sRGB of the pattern's second colour.
         part: `[V]` uint8 index into `PARTS`; a face belongs to the part of its first corner.
         gloss: `[V]` 0 (cloth) to 1.
         weights: `[V, J]` share of each of `BONES`, rows sum to 1.
@@ -57,6 +60,8 @@ class BodyMesh:
     normals: Array
     faces: NDArray[np.int32]
     colours: Array
+    cloth: Array
+    accents: Array
     part: NDArray[np.uint8]
     gloss: Array
     weights: Array
@@ -66,14 +71,20 @@ class BodyMesh:
 
 def body_mesh(figure: Figure, clothes: Clothes, *, cell_m: float = 0.016) -> BodyMesh:
     """Dress `figure` in `clothes`; `cell_m` is the mesh's fineness on trunk and legs (head and hands are finer)."""
-    vertices, normals, faces, colours, gloss, weights, shoe = [], [], [], [], [], [], []
+    vertices, normals, faces, colours, cloth, accents, gloss, weights, shoe = ([] for _ in range(9))
     first = 0
     for piece in pieces(figure, clothes, cell_m):
         surface = polygonise(piece.distance, piece.low, piece.high, piece.cell_m)
+        place = np.zeros((len(surface.vertices), 2))
+        if piece.cloth:
+            surface, place = piece.cloth.cut(surface)
+        pattern = PATTERNS.index(piece.cloth.pattern if piece.cloth else "plain")
         vertices.append(surface.vertices)
         normals.append(surface.normals)
         faces.append(surface.faces + first)
         colours.append(np.broadcast_to(piece.colour(surface.vertices), surface.vertices.shape))
+        cloth.append(np.concatenate([place, np.full((len(place), 1), float(pattern))], axis=1))
+        accents.append(np.tile(piece.cloth.accent if piece.cloth else (0.0, 0.0, 0.0), (len(surface.vertices), 1)))
         gloss.append(np.full(len(surface.vertices), piece.gloss))
         weights.append(_weights(figure, piece, surface.vertices))
         shoe.append(np.full(len(surface.vertices), piece.is_shoe))
@@ -87,6 +98,8 @@ def body_mesh(figure: Figure, clothes: Clothes, *, cell_m: float = 0.016) -> Bod
         normals=np.concatenate(normals),
         faces=np.concatenate(faces).astype(np.int32),
         colours=np.concatenate(colours),
+        cloth=np.concatenate(cloth),
+        accents=np.concatenate(accents),
         part=(owner + 1).astype(np.uint8),
         gloss=np.concatenate(gloss),
         weights=weight,

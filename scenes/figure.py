@@ -13,7 +13,7 @@ from that of another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from scipy.interpolate import PchipInterpolator
 
 from farm.records import Sex
 from farm.sampling.anatomy import GENERIC_STATURE_M, MTP_X_M, SOLE_Y_M, Anatomy
+from farm.scene_config import HairStyle
 from scenes.surface import Array, Ellipsoid, Loft, RoundCone, union
 
 LEG_SPREAD_RAD = float(np.deg2rad(14.0))
@@ -91,6 +92,11 @@ FEMALE_FACTORS = {
     "depth": 0.94, "waist": 0.84, "chest": 0.90, "hips": 1.08, "arm": 0.84, "neck": 0.86, "shoulder": 0.86,
 }  # fmt: skip
 """Female over male cross sections at equal stature (ratios of ANSUR II medians)."""
+
+_HAIR_THICKNESS: Mapping[HairStyle, float] = {
+    "crop": 0.005, "short": 0.011, "curly": 0.022, "long": 0.013, "ponytail": 0.008, "bun": 0.008,
+}  # fmt: skip
+"""Over the skull of the generic head (m)."""
 
 WRIST_GENERIC_M = 0.24
 HEEL_BEVEL_X_M, HEEL_BEVEL_RADIUS_M = 0.012, 0.042
@@ -314,14 +320,16 @@ class Figure:
         neck = cone((float(base[0]), float(base[1]), 0.0), (0.0, 0.075, 0.0), neck_radius * 1.03, neck_radius * 0.95)
         return union([shape, *ears, neck], 0.018)
 
-    def hair(self, points: Array, style: str) -> Array:
-        """Distance to the hair; straight axes. Styles: "short", "crop", "long", "bun"."""
+    def hair(self, points: Array, style: HairStyle) -> Array:
+        """Distance to the hair of any style but "bald"; straight axes."""
         k = self.body.scale("head")
         local = (points - self.origins["head"]) / k
-        thickness = {"crop": 0.005, "short": 0.011, "long": 0.013, "bun": 0.008}[style]
+        thickness = _HAIR_THICKNESS[style]
         cap = Ellipsoid(np.array([-0.002, 0.163, 0.0]), np.array([0.097, 0.091, 0.075]) + thickness)(local)
         x, y, z = local[..., 0], local[..., 1], local[..., 2]
         strands = np.sin(85.0 * z + 4.0 * np.sin(38.0 * y)) * np.sin(70.0 * x + 55.0 * y + 3.0 * np.sin(45.0 * z))
+        if style == "curly":
+            strands = np.sin(150.0 * x + 2.0) * np.sin(150.0 * y) * np.sin(150.0 * z + 1.0)
         cap = cap - 0.22 * thickness * strands
         # hairline: from the forehead back past the temple, down before the ear, around it, and across the nape
         below = (x - 0.070) * 0.80 - (y - 0.215) * 0.60 + 0.004 * np.sin(120.0 * z)
@@ -337,6 +345,11 @@ class Figure:
                 centre_z=np.zeros(5),
             )(local)
             shape = union([shape, np.maximum(back - 0.002 * strands, x - 0.004)], 0.02)
+        if style == "ponytail":
+            tail = [((-0.095, 0.190, 0.0), (-0.150, 0.165, 0.0), 0.020, 0.027),
+                    ((-0.150, 0.165, 0.0), (-0.148, 0.020, 0.0), 0.027, 0.012)]  # fmt: skip
+            cones = [RoundCone(np.array(a), np.array(b), ra, rb)(local) for a, b, ra, rb in tail]
+            shape = union([shape, union(cones, 0.012) - 0.0015 * strands], 0.006)
         if style == "bun":
             knot = Ellipsoid(np.array([-0.118, 0.190, 0.0]), np.array([0.036, 0.036, 0.040]))(local)
             shape = union([shape, knot], 0.012)

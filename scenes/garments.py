@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scenes.colours import Rgb
-from scenes.figure import SIDES, Figure
+from scenes.figure import SIDES, Figure, smooth_step
+from scenes.patterns import Cloth, Tube, repeats_around
 from scenes.surface import Array, Distance, Ellipsoid, union
 from scenes.wardrobe import Clothes
 
@@ -32,6 +34,7 @@ class Piece:
         gloss: 0 to 1.
         groups: Trunk and limbs that may move it.
         is_shoe: Whether the floor flattens it.
+        cloth: Its pattern, if it has one.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Piece:
     gloss: float
     groups: tuple[str, ...]
     is_shoe: bool = False
+    cloth: Cloth | None = None
 
 
 def pieces(figure: Figure, clothes: Clothes, cell_m: float) -> Iterator[Piece]:
@@ -52,7 +56,7 @@ def pieces(figure: Figure, clothes: Clothes, cell_m: float) -> Iterator[Piece]:
     yield _trousers(figure, clothes, cell_m)
     for side, _ in SIDES:
         yield _arm(figure, clothes, side, cell_m)
-        if clothes.trouser_cut == "short":
+        if clothes.lower_kind == "short_trousers":
             yield _shank(figure, clothes, side, cell_m)
         yield from _shoe(figure, clothes, side, cell_m)
 
@@ -127,6 +131,18 @@ def _folds(points: Array, phase: float, depth_m: float) -> Array:
     return np.asarray(depth_m * (0.6 * first + 0.4 * second))
 
 
+WAIST_Y_M = 0.055
+"""Top of trousers above the pelvis' origin, generic metres."""
+
+TUCKED_M = 0.009
+"""How far a waistband stands off the skin with a shirt under it."""
+
+TRUNK_RADIUS_M, ARM_RADIUS_M, THIGH_RADIUS_M = 0.135, 0.048, 0.078
+"""Mean radii of the generic body, by which patterns go around a whole number of times."""
+
+YOKE_TILE_M = 1.0
+"""Height of the tile that is one colour below the chest and another above it."""
+
 SLEEVE_END = {"cap": 0.24, "short": 0.62}
 """Hem of the sleeve as a share of the upper arm; long sleeves end at the wrist."""
 
@@ -139,13 +155,16 @@ def _sleeve_end_y(figure: Figure, clothes: Clothes, side: str) -> float:
 
 
 def _shirt(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
-    hem = figure.point("pelvis", (0.0, -0.015, 0.0))[1]
+    hem = figure.point("pelvis", (0.0, 0.02 if clothes.tucked else -0.015, 0.0))[1]
+    waist = figure.point("pelvis", (0.0, WAIST_Y_M, 0.0))[1]
     collar = figure.point("torso", (-0.015, 0.466, 0.0))
     ease = clothes.shirt_ease_m * figure.size * (0.7 if figure.sex == "female" else 1.0)
 
     def distance(points: Array) -> Array:
         up = np.clip((points[..., 1] - hem) / (collar[1] - hem), 0.0, 1.0)
         loose = ease * (1.25 - 0.85 * up**3) + 0.006 * (1.0 - up)
+        if clothes.tucked:  # it bulges over the waistband, and is flat where that holds it
+            loose = 0.002 + (loose - 0.002) * smooth_step(waist - 0.005, waist + 0.06 * figure.size, points[..., 1])
         trunk = figure.trunk(points)
         arms = []
         for side, _ in SIDES:
@@ -163,33 +182,64 @@ def _shirt(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
     low, high = _box(figure, (-0.29, -0.05, -0.25), (0.11, 0.56, 0.25))
     low, high = np.minimum(low, np.min(reach, axis=0) - 0.07), np.maximum(high, np.max(reach, axis=0) + 0.07)
     low[1] = min(hem - 0.02, float(np.min(reach, axis=0)[1]) - 0.07)
-    return Piece("shirt", distance, low, high, cell_m, _shirt_colour(figure, clothes), 0.0, ALL_GROUPS)
+    return Piece(
+        "shirt", distance, low, high, cell_m, _plain(clothes.shirt), 0.0, ALL_GROUPS,
+        cloth=_shirt_cloth(figure, clothes),
+    )  # fmt: skip
 
 
-def _shirt_colour(figure: Figure, clothes: Clothes) -> Callable[[Array], Array]:
-    main, accent = np.array(clothes.shirt), np.array(clothes.shirt_accent)
-    chest = figure.point("torso", (0.0, 0.30, 0.0))[1]
+def _shirt_cloth(figure: Figure, clothes: Clothes) -> Cloth | None:
+    """The shirt's pattern: around the trunk, and along each sleeve to its armhole."""
+    if clothes.shirt_pattern == "plain":
+        return None
+    zero_m, repeat_m = 0.0, clothes.shirt_pattern_m
+    if clothes.shirt_pattern == "yoke":  # its tile reaches from below the hem to above the collar
+        zero_m, repeat_m = float(figure.point("torso", (0.0, 0.30, 0.0))[1]) - YOKE_TILE_M / 2, YOKE_TILE_M
 
-    def colour(points: Array) -> Array:
-        y = points[..., 1] / figure.size
-        if clothes.shirt_pattern == "hoops":
-            share = 0.5 + 0.5 * np.clip(3.0 * np.sin(y * 2 * np.pi / 0.11 + clothes.fold_phase), -1.0, 1.0)
-        elif clothes.shirt_pattern == "yoke":
-            share = np.clip((points[..., 1] - chest) / (0.012 * figure.size), 0.0, 1.0)
-        else:
-            share = np.zeros_like(y)
-        return np.asarray(main + share[..., None] * (accent - main))
+    def tube(straight: Callable[[Array], Array], middle: Array, radius_m: float) -> Tube:
+        return Tube(straight, middle[[0, 2]], repeats_around(radius_m, repeat_m), repeat_m, zero_m)
 
-    return colour
+    def part(points: Array) -> NDArray[np.int64]:
+        arms = [figure.arm(figure.straight(points, "arm", side), side) for side, _ in SIDES]
+        return np.asarray(np.argmin([figure.trunk(points), *arms], axis=0))
+
+    trunk = tube(lambda points: points, figure.origins["torso"], TRUNK_RADIUS_M * figure.width(1.0))
+    arms = [
+        tube(_straightened(figure, "arm", side), figure.origins[f"humerus_{side}"], ARM_RADIUS_M * figure.width(0.8))
+        for side, _ in SIDES
+    ]
+    return Cloth(clothes.shirt_pattern, clothes.shirt_accent, (trunk, *arms), part)
+
+
+def _trouser_cloth(figure: Figure, clothes: Clothes) -> Cloth | None:
+    """The trousers' pattern: each leg's own, up to the waist, with seams between the legs."""
+    if clothes.lower_pattern == "plain":
+        return None
+    radius_m = THIGH_RADIUS_M * figure.width(1.0)
+    legs = tuple(
+        Tube(
+            _straightened(figure, "leg", side),
+            figure.origins[f"femur_{side}"][[0, 2]],
+            repeats_around(radius_m, clothes.lower_pattern_m),
+            clothes.lower_pattern_m,
+        )
+        for side, _ in SIDES
+    )
+    return Cloth(clothes.lower_pattern, clothes.lower_accent, legs, lambda points: np.where(points[..., 2] > 0.0, 0, 1))
+
+
+def _straightened(figure: Figure, limb: str, side: str) -> Callable[[Array], Array]:
+    return lambda points: figure.straight(points, limb, side)
 
 
 def _trousers(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
-    waist = figure.point("pelvis", (0.0, 0.055, 0.0))[1]
-    ease = clothes.trouser_ease_m * figure.size
+    waist = figure.point("pelvis", (0.0, WAIST_Y_M, 0.0))[1]
+    over_shirt = TUCKED_M if clothes.tucked else 0.0
+    ease = clothes.lower_ease_m * figure.size
     end = {
         side: float(
             figure.origins[f"calcn_{side}"][1] + 0.035 * figure.size
-            if clothes.trouser_cut == "long"
+            if clothes.lower_kind == "long_trousers"
             else figure.origins[f"tibia_{side}"][1] + 0.03 * figure.size
         )
         for side, _ in SIDES
@@ -201,20 +251,27 @@ def _trousers(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
             straight = figure.straight(points, "leg", side)
             knee = figure.origins[f"tibia_{side}"][1]
             below = np.clip((knee + 0.1 - straight[..., 1]) / 0.45, 0.0, 1.0)
-            loose = ease * (0.4 + 1.1 * below) if clothes.trouser_cut == "long" else ease * (0.4 + 1.3 * below) + 0.004
+            loose = (
+                ease * (0.4 + 1.1 * below)
+                if clothes.lower_kind == "long_trousers"
+                else ease * (0.4 + 1.3 * below) + 0.004
+            )
             leg = figure.leg(straight, side) - loose - _folds(straight, clothes.fold_phase + 1.0, 0.0022) * below
             legs.append(np.maximum(leg, end[side] - straight[..., 1]))
         both = np.minimum(legs[0], legs[1])
-        cloth = union([both, figure.trunk(points) - 0.5 * ease - 0.002], 0.03 * figure.size)
+        cloth = union([both, figure.trunk(points) - np.maximum(0.5 * ease + 0.002, over_shirt)], 0.03 * figure.size)
         return np.asarray(np.maximum(cloth, points[..., 1] - waist))
 
     feet = [figure.bind(figure.origins[f"calcn_{s}"], "leg", s) for s, _ in SIDES]
     knees = [figure.bind(figure.origins[f"tibia_{s}"], "leg", s) for s, _ in SIDES]
-    lower = np.array(feet if clothes.trouser_cut == "long" else knees)
+    lower = np.array(feet if clothes.lower_kind == "long_trousers" else knees)
     low, high = _box(figure, (-0.28, -0.20, -0.23), (0.09, 0.08, 0.23))
     low, high = np.minimum(low, lower.min(axis=0) - 0.11), np.maximum(high, lower.max(axis=0) + 0.11)
     groups = ("trunk", "leg_r", "leg_l")
-    return Piece("trousers", distance, low, high, cell_m, _plain(clothes.trousers), 0.0, groups)
+    return Piece(
+        "trousers", distance, low, high, cell_m, _plain(clothes.lower), 0.0, groups,
+        cloth=_trouser_cloth(figure, clothes),
+    )  # fmt: skip
 
 
 def _arm(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
@@ -253,11 +310,11 @@ def _shank(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
     ])  # fmt: skip
     low, high = _around(ends, 0.10 * figure.size * max(1.0, figure.body.girth))
     sock = figure.origins[f"calcn_{side}"][1] + 0.115 * figure.size
-    skin, white = np.array(clothes.skin), np.array([0.88, 0.88, 0.87])
+    skin, socks = np.array(clothes.skin), np.array(clothes.socks)
 
     def colour(points: Array) -> Array:
         y = figure.straight(points, "leg", side)[..., 1:2]
-        return np.asarray(np.where(y > sock, skin, white))
+        return np.asarray(np.where(y > sock, skin, socks))
 
     return Piece(f"shank_{side}", distance, low, high, 0.8 * cell_m, colour, 0.15, (f"leg_{side}",))
 

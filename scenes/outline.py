@@ -39,7 +39,7 @@ class Outline:
                 mesh,
                 vertices=mesh.vertices[used], normals=mesh.normals[used], faces=np.empty((0, 3), np.int32),
                 colours=mesh.colours[used], part=mesh.part[used], gloss=mesh.gloss[used],
-                weights=mesh.weights[used], shoe=mesh.shoe[used],
+                weights=mesh.weights[used], shoe=mesh.shoe[used], cloth=mesh.cloth[used], accents=mesh.accents[used],
             )
         )  # fmt: skip
 

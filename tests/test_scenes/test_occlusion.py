@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 
 import numpy as np
@@ -22,7 +23,8 @@ BOX = RoomBox(-8.0, 8.0, -8.0, 8.0, 3.0)
 def seen_from(azimuth_deg: float, aim_y: float = 0.9, distance: float = 4.0) -> dict[str, int]:
     """Visibility of each keypoint of a standing man, from one side."""
     figure = Figure(anatomy(PEOPLE["generic man"]), "male")
-    mesh = body_mesh(figure, scene(PEOPLE["generic man"]).clothes, cell_m=0.04)
+    close_fit = dataclasses.replace(scene(PEOPLE["generic man"]).clothes, shirt_ease_m=0.008, tucked=False)
+    mesh = body_mesh(figure, close_fit, cell_m=0.04)
     pose = standing_pose(figure.origins, BODIES, figure.floor_y)
     angle = np.deg2rad(azimuth_deg)
     towards = np.array([np.cos(angle), 0.0, np.sin(angle)])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from farm.config import STANDARD_VIEWS, campaign_from_mapping
-from farm.scene_config import LightVariation, PlaceKind, SceneGroup, SceneVariation
+from farm.scene_config import LightVariation, LowerGarment, PlaceKind, SceneGroup, SceneVariation
 from farm.seeds import Stream, generator
 from scenes.furniture import PIECES
 from scenes.light import light_rand
@@ -50,7 +50,7 @@ def test_many_scenes_vary_in_everything_that_matters() -> None:
     assert len({drawn.place.floor for drawn in scenes}) == len(FLOOR_TEXTURE_TILES)
     assert {piece.kind for drawn in scenes for piece in drawn.place.pieces} == set(PIECES)
     assert len({drawn.clothes.hair_style for drawn in scenes}) >= 4
-    assert {drawn.clothes.trouser_cut for drawn in scenes} == {"long", "short"}
+    assert {drawn.clothes.lower_kind for drawn in scenes} == set(get_args(LowerGarment))
     lightness = np.array([np.mean(drawn.clothes.skin) for drawn in scenes])
     assert np.histogram(lightness, bins=4, range=(0.1, 0.9))[0].min() >= 10, "skin tones of the whole scale"
     assert len(MONK_SKIN_TONES) == 10

@@ -12,9 +12,10 @@ from farm.config import Campaign, Pictures
 from farm.gait.labels import gait_labels
 from farm.records import GaitParameters
 from farm.sampling.anatomy import anatomy
-from scenes.body import Skin
+from scenes.body import BodyMesh, Skin
 from scenes.outline import BOX_DIRECTIONS, Outline
 from scenes.panel import Panel
+from scenes.patterns import PATTERNS
 from tests.norm_walk import norm_walk
 from workers.render import raster as raster_module
 from workers.render.context import gl_context
@@ -79,6 +80,29 @@ def test_the_card_skins_as_numpy_does() -> None:
             assert posed[:, :3] == pytest.approx(vertices, abs=5e-5)
             assert posed[:, 3:] == pytest.approx(normals, abs=2e-3)
         skinned.delete()
+
+
+def test_cloth_where_its_pattern_is_looks_as_cloth_of_the_second_colour() -> None:
+    """Matt cloth all of which is in the accent's part of its tile, against plain cloth in that colour."""
+    here = stage()
+    count = len(here.meshes[-1].vertices)
+    matt = dataclasses.replace(here.meshes[-1], gloss=np.zeros(count), cloth=np.zeros((count, 3)))
+    accent, other = np.tile([0.7, 0.3, 0.2], (count, 1)), np.tile([0.3, 0.5, 0.6], (count, 1))
+    upper_half = np.tile([0.5, 0.75, PATTERNS.index("yoke")], (count, 1))
+
+    def picture(mesh: BodyMesh) -> np.ndarray:
+        with Raster([], [mesh], here.scene.light, image_size=(128, 128), views=1) as raster:
+            view = here.cameras[0]
+            drawn = raster.draw(here.bones[:1], here.levels[:1, :1] * 0, view.world_from_camera[:1, None],
+                                view.intrinsics[None])  # fmt: skip
+        assert drawn.rgb is not None
+        return drawn.rgb.astype(int)
+
+    plain = picture(dataclasses.replace(matt, colours=accent))
+    patterned = picture(dataclasses.replace(matt, colours=other, accents=accent, cloth=upper_half))
+    unpatterned = picture(dataclasses.replace(matt, colours=other, accents=accent))
+    assert np.abs(patterned - plain).max() <= 2
+    assert np.abs(unpatterned - plain).max() > 40
 
 
 @pytest.mark.parametrize("moments", [2, 4])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenes.panel import Panel
+from scenes.patterns import TILE, pattern_tiles
 from scenes.surface import Array
 from workers.render import shaders
 from workers.render.context import GlContext
@@ -55,6 +56,7 @@ class Kit:
 
 _kits: dict[tuple[int, int], Kit] = {}
 _targets: dict[tuple[int, tuple[int, int], int], Targets] = {}
+_patterns: dict[int, int] = {}
 _shadow_maps: dict[tuple[int, int], ShadowMaps] = {}
 
 
@@ -148,6 +150,29 @@ def _frame(size: tuple[int, int], colours: Sequence[int], depth: int | None, sam
     if GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER) != GL.GL_FRAMEBUFFER_COMPLETE:
         raise RuntimeError(f"this GL driver cannot draw {size[0]}x{size[1]} pixels with {samples} samples")
     return frame
+
+
+def pattern_tiles_texture(context: GlContext) -> int:
+    """The patterns of cloth with their mipmaps, made once."""
+    key = id(context)
+    if key not in _patterns:
+        from OpenGL import GL
+
+        tiles = pattern_tiles()
+        texture = int(GL.glGenTextures(1))
+        GL.glBindTexture(GL.GL_TEXTURE_2D_ARRAY, texture)
+        GL.glTexImage3D(
+            GL.GL_TEXTURE_2D_ARRAY, 0, GL.GL_R8, TILE, TILE, len(tiles), 0, GL.GL_RED, GL.GL_UNSIGNED_BYTE, tiles
+        )
+        GL.glGenerateMipmap(GL.GL_TEXTURE_2D_ARRAY)
+        for name, value in (
+            (GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR_MIPMAP_LINEAR), (GL.GL_TEXTURE_MAG_FILTER, GL.GL_LINEAR),
+            (GL.GL_TEXTURE_WRAP_S, GL.GL_REPEAT), (GL.GL_TEXTURE_WRAP_T, GL.GL_REPEAT),
+        ):  # fmt: skip
+            GL.glTexParameteri(GL.GL_TEXTURE_2D_ARRAY, name, value)
+        GL.glBindTexture(GL.GL_TEXTURE_2D_ARRAY, 0)
+        _patterns[key] = texture
+    return _patterns[key]
 
 
 def shadow_maps(context: GlContext, figures: int) -> ShadowMaps:

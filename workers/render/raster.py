@@ -27,7 +27,14 @@ from scenes.panel import Panel
 from scenes.surface import Array
 from workers.render import shaders
 from workers.render.context import GlContext, gl_context
-from workers.render.objects import SHADOW_MAP_SIZE, PanelPrimitive, kit, shadow_maps, targets
+from workers.render.objects import (
+    SHADOW_MAP_SIZE,
+    PanelPrimitive,
+    kit,
+    pattern_tiles_texture,
+    shadow_maps,
+    targets,
+)
 from workers.render.plan import Plan, Planner, apart, corners, lamp_record, overlap
 from workers.render.program import Block
 from workers.render.skinned import SkinnedMesh
@@ -118,6 +125,7 @@ class Raster:
         self._targets = targets(self._context, (image_size[0], image_size[1] * views * self._moments), samples)
         self._resolves = samples > 1
         self._shadow_maps = shadow_maps(self._context, figures)
+        self._patterns = pattern_tiles_texture(self._context)
         self._shots = Block(shaders.shot_record(figures), 0)
         self._lamp = Block(shaders.LAMP_RECORD, 1)
         self._lamp.send(lamp_record(light))
@@ -222,6 +230,10 @@ class Raster:
         """Fill `out` `[C, M, H, W, 3]`."""
         from OpenGL import GL
 
+        GL.glActiveTexture(GL.GL_TEXTURE2)
+        GL.glBindTexture(GL.GL_TEXTURE_2D_ARRAY, self._patterns)
+        self._kit.person.use()
+        self._kit.person.integer("patterns", 2)
         GL.glActiveTexture(GL.GL_TEXTURE1)
         GL.glBindTexture(GL.GL_TEXTURE_2D_ARRAY, self._shadow_maps.texture)
         GL.glActiveTexture(GL.GL_TEXTURE0)

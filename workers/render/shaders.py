@@ -242,8 +242,12 @@ layout(location = 0) in vec3 position;
 layout(location = 1) in vec3 normal;
 layout(location = 2) in vec2 coordinate;
 layout(location = 3) in vec4 colour;
+layout(location = 4) in vec3 cloth;
+layout(location = 5) in vec3 accent;
 centroid out vec3 from_around;
 centroid out vec3 from_lamp;
+out vec3 on_cloth;
+flat out vec3 accent_light;
 out vec3 shadow_place[FIGURES];
 const float wrap = 0.25;
 void main() {
@@ -257,6 +261,8 @@ void main() {
     vec3 soft = mix(ground.rgb, sky.rgb, 0.5 + 0.5 * normal.y) + fill.rgb * max(dot(normal, to_fill.xyz), 0.0);
     from_around = tint * soft + shine * 0.22 * grazing * grazing * sky.rgb;
     from_lamp = (tint + shine * 0.18 * spot) * lamp * key.rgb;
+    on_cloth = cloth;
+    accent_light = accent * accent / max(tint, 1e-4);
     for (int figure = 0; figure < FIGURES; ++figure)
         shadow_place[figure] = (shadow_from_world[figure] * vec4(position + 0.012 * normal, 1.0)).xyz;
 }
@@ -264,7 +270,8 @@ void main() {
 )
 """Light is worked out at the corners: triangles of a person are about as large as pixels, and then each of them makes
 a processor shade 16 pixels. `centroid`: else the light of pixels of which a triangle holds but a corner is worked out
-at their middle, beyond the triangle."""
+at their middle, beyond the triangle. `cloth` is where in a pattern's tile a point of cloth is, and the tile's number;
+cloth does not shine, so its second colour is the first one's light times `accent_light`."""
 
 PERSON_FRAGMENT = (
     _BLOCKS
@@ -272,9 +279,13 @@ PERSON_FRAGMENT = (
     + """
 centroid in vec3 from_around;
 centroid in vec3 from_lamp;
+in vec3 on_cloth;
+flat in vec3 accent_light;
+uniform sampler2DArray patterns;
 out vec4 pixel;
 void main() {
     vec3 result = from_around + from_lamp * lamp_reaches_sharply();
+    result *= mix(vec3(1.0), accent_light, texture(patterns, on_cloth).r);
     pixel = vec4(sqrt(clamp(result, 0.0, 1.0)), 1.0);
 }
 """

@@ -26,8 +26,8 @@ BIND_FLOATS = 4 + 3 + SLOTS + SLOTS
 POSED_FLOATS = 6
 """Position and normal, world axes."""
 
-LOOK_FLOATS = 6
-"""Gloss and part, colour with its unused fourth."""
+LOOK_FLOATS = 12
+"""Gloss and part, colour with its unused fourth, place on the pattern's tile and its number, second colour."""
 
 FLOAT_BYTES = 4
 
@@ -49,8 +49,12 @@ class SkinnedMesh:
         self._bone_from_bind = np.linalg.inv(mesh.bind)
         self._bind = _buffer(_bind_data(mesh))
         look = np.concatenate(
-            [mesh.gloss[:, None], mesh.part[:, None], mesh.colours, np.ones((self._vertices, 1))], axis=1
-        )
+            [
+                mesh.gloss[:, None], mesh.part[:, None], mesh.colours, np.ones((self._vertices, 1)), mesh.cloth,
+                mesh.accents,
+            ],
+            axis=1,
+        )  # fmt: skip
         self._look = _buffer(look.astype(np.float32))
         self._faces = _buffer(mesh.faces.astype(np.uint32))
         self._moment_bytes = self._vertices * POSED_FLOATS * FLOAT_BYTES
@@ -65,7 +69,7 @@ class SkinnedMesh:
         self._shown = [
             _vertex_array(
                 (self._posed, POSED_FLOATS, moment * self._moment_bytes, ((0, 3, 0), (1, 3, 3))),
-                (self._look, LOOK_FLOATS, 0, ((2, 2, 0), (3, 4, 2))),
+                (self._look, LOOK_FLOATS, 0, ((2, 2, 0), (3, 4, 2), (4, 3, 6), (5, 3, 9))),
                 faces=self._faces,
             )
             for moment in range(moments)
