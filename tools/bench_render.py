@@ -191,7 +191,8 @@ def drawer(campaign: Campaign, stage: Stage) -> Callable[[], Any]:
     raster = make_raster(campaign, stage)
     poses = np.stack([camera.world_from_camera for camera in stage.cameras], axis=1)
     intrinsics = np.stack([camera.intrinsics for camera in stage.cameras])
-    return lambda: raster.draw(stage.bones, stage.levels, poses, intrinsics)
+    others = [person.bones for person in stage.setting.passers_by]
+    return lambda: raster.draw(stage.bones, stage.levels, poses, intrinsics, passers_by=others)
 
 
 def videos(campaign: Campaign, film: FrameSet) -> list[bytes]:
