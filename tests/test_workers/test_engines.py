@@ -17,6 +17,7 @@ from farm.control.reflex import gain_names
 from farm.gait.labels import gait_labels
 from farm.records import BodyModel, GaitParameters, Trajectory
 from farm.sampling.anatomy import GENERIC_MASS_KG, GENERIC_STATURE_M, anatomy
+from farm.sampling.impaired import impaired
 from workers.simulate.description import describe
 from workers.simulate.engines import simulate
 from workers.simulate.forward import Rollout
@@ -206,3 +207,36 @@ def test_gait_labels_of_ten_seconds_agree(body_model: BodyModel) -> None:
     for name in ("gait_speed", "step_length", "step_time", "cadence"):
         assert labels["twin"][name] == pytest.approx(labels["opensim"][name], rel=0.02), name
     assert labels["twin"]["n_strides"] >= 8
+
+
+TO_A_SIDE = ("pelvis_list", "pelvis_rotation", "pelvis_tz", "lumbar_bending", "lumbar_rotation")
+"""Coordinates of the middle that change their sign in a mirror."""
+
+
+def mirrored(walked: Trajectory) -> np.ndarray:
+    """`[T, Q]` coordinates as a mirror shows them."""
+    swap = {"r": "l", "l": "r"}
+    names = walked.coordinate_names
+    columns = []
+    for name in names:
+        stem, _, side = name.rpartition("_")
+        source = walked.coordinate(f"{stem}_{swap[side]}" if side in swap else name)
+        columns.append(-source if name in TO_A_SIDE else source)
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("body_model", ["planar", "3d"])
+@pytest.mark.parametrize("engine", ["opensim", "twin"])
+def test_the_left_is_the_mirror_image_of_the_right(engine: Engine, body_model: BodyModel) -> None:
+    gains = healthy(body_model).reflex_gains * np.array([[1.0], [1.02]])
+    hurt = healthy(body_model, motor_noise=0.0)
+    right, left = (
+        simulate(
+            dataclasses.replace(impaired(hurt, "foot_drop", 0.5, side), reflex_gains=legs),
+            engine=engine, seed=3, duration_s=DURATION_S, budget_s=300.0,
+        )
+        for side, legs in (("right", gains), ("left", gains[::-1]))
+    )  # fmt: skip
+    assert right.end == left.end == "completed"
+    np.testing.assert_allclose(mirrored(left), right.coordinates, atol=1e-6)
+    assert np.max(np.abs(left.coordinates - right.coordinates)) > 0.1
