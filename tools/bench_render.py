@@ -197,8 +197,9 @@ def drawer(campaign: Campaign, stage: Stage) -> Callable[[], Any]:
 
 def videos(campaign: Campaign, film: FrameSet) -> list[bytes]:
     """Each view as the campaign has it encoded."""
+    crf, limit = campaign.pictures.crf, campaign.pictures.bits_per_pixel
     return [
-        encode(view.rgb, frame_rate_hz=film.frame_rate_hz, crf=campaign.pictures.crf)
+        encode(view.rgb, frame_rate_hz=film.frame_rate_hz, crf=crf, bits_per_pixel=limit)
         for view in film.views
         if view.rgb is not None
     ]

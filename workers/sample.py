@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from farm.config import Campaign
+from farm.config import Campaign, Pictures
 from farm.dataset.video import encode
 from farm.errors import CampaignError, StorageError
 from farm.export.opensim import EVENT_NAMES
@@ -72,7 +72,7 @@ def write_sample(campaign: Campaign, sample: GaitSample, out: Path) -> dict[str,
             written["labels"] = _write_json(being_made / "labels.json", _labels(sample.labels))
         if sample.frames is not None:
             for view in sample.frames.views:
-                written |= _write_view(being_made, view, sample.frames.frame_rate_hz, campaign.pictures.crf)
+                written |= _write_view(being_made, view, campaign.pictures)
         if out.exists():
             out.rmdir()  # empty, as `_must_be_free` saw; no longer, and this fails
         being_made.rename(out)
@@ -109,7 +109,7 @@ def _must_be_free(out: Path) -> None:
         raise StorageError(f"{out} is there already and not empty; remove it or choose another --out")
 
 
-def _write_view(directory: Path, view: ViewFrames, frame_rate_hz: float, crf: int) -> dict[str, Path]:
+def _write_view(directory: Path, view: ViewFrames, pictures: Pictures) -> dict[str, Path]:
     """One camera's video, and its keypoints in the form that `gaitfarm predict` reads."""
     width, height = view.image_size
     coco = [KEYPOINTS.index(name) for name in COCO_KEYPOINTS]
@@ -118,14 +118,15 @@ def _write_view(directory: Path, view: ViewFrames, frame_rate_hz: float, crf: in
         keypoints,
         keypoints_2d=view.keypoints_2d[:, coco].astype(np.float32),
         visibility=view.visibility[:, coco],
-        fps=np.float64(frame_rate_hz),
+        fps=np.float64(pictures.frame_rate_hz),
         image_size=np.array([width, height], dtype=np.int32),
     )
     written = {f"2D keypoints, {view.view}": keypoints}
     if view.rgb is not None:
         video = directory / f"{view.view}.mp4"
-        drawn = crf if view.crf is None else view.crf
-        video.write_bytes(encode(view.rgb, frame_rate_hz=frame_rate_hz, crf=drawn))
+        crf = pictures.crf if view.crf is None else view.crf
+        limit = pictures.bits_per_pixel
+        video.write_bytes(encode(view.rgb, frame_rate_hz=pictures.frame_rate_hz, crf=crf, bits_per_pixel=limit))
         written[f"video, {view.view}"] = video
     return written
 

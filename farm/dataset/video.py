@@ -40,19 +40,30 @@ CODEC_MARGIN = 256
 PRESET = "medium"
 """x264's speed setting; at 256x256 one core still encodes faster than any core renders."""
 
-KEYFRAME_INTERVAL = 30
-"""Pictures between two that can be decoded alone (1 s at 30 Hz), so that a clip can be cut or sought."""
+KEYFRAME_INTERVAL = 60
+"""Pictures between two that can be decoded alone (2 s at 30 Hz), so that a clip can be cut or sought. Key pictures take
+15 to 25% of a film's bytes at 30, and nearly half of them where a still camera adds noise; beyond 60 little is won."""
 
-X264_PARAMS = "cpu-independent=1"
-"""Makes the bytes a function of the pictures alone. x264 (core 165, PyAV 18.1.0) propagates the costs of its macroblock
-tree with AVX-512 eight macroblocks at a time and does not stop at the end of a row, so on a processor with AVX-512 and
-a width that is no multiple of 128 pixels it takes in whatever lies in memory behind the row: 40 encodes of one noisy
-96x96 clip gave 4 results, and 4 fills of fresh memory (glibc's `MALLOC_PERTURB_`) gave 4. Threads had no part in it.
-This option takes the tree's plain C code and forbids every choice that depends on the processor: the bytes were then
-equal for every fill, and for x264 without assembler, with SSSE3, AVX2 and AVX-512, which they were not before even
-at 256x256. On 18 clips of 10 s of 6 walkers (campaign `demo`, 256x256, crf 18) it costs nothing: 204.8 kB a clip
-(205.0 without), 43.57 dB (43.56), 441 pictures/s of one core (430, which is noise). The tree itself is worth keeping:
-at equal PSNR (crf 20) `mbtree=0` takes 227.8 kB, 11% more, and depends on the processor all the same."""
+SHAPED_FOR_NUMBERS = "psy=0:aq-mode=0:bframes=5:ref=4:rc-lookahead=60"
+"""x264's options for films that networks read. Its defaults please eyes: `psy` keeps grain, and `aq-mode` spends bytes
+on flat walls at the cost of what moves. Without both the walker comes out truer for the same bytes; five B-pictures,
+four references and a longer look ahead save a few per cent more, and no time (docs/video.md has the table)."""
+
+X264_PARAMS = f"cpu-independent=1:{SHAPED_FOR_NUMBERS}"
+"""The first of them makes the bytes a function of the pictures alone. x264 (core 165, PyAV 18.1.0) propagates the
+costs of its macroblock tree with AVX-512 eight macroblocks at a time and does not stop at the end of a row, so on a
+processor with AVX-512 and a width that is no multiple of 128 pixels it takes in whatever lies in memory behind the
+row: 40 encodes of one noisy 96x96 clip gave 4 results, and 4 fills of fresh memory (glibc's `MALLOC_PERTURB_`) gave 4.
+Threads had no part in it. This option takes the tree's plain C code and forbids every choice that depends on the
+processor: the bytes were then equal for every fill, and for x264 without assembler, with SSSE3, AVX2 and AVX-512,
+which they were not before even at 256x256. On 18 clips of 10 s of 6 walkers (campaign `demo`, 256x256, crf 18) it
+costs nothing: 204.8 kB a clip (205.0 without), 43.57 dB (43.56), 441 pictures/s of one core (430, which is noise). The
+tree itself is worth keeping: at equal PSNR (crf 20, then with psy and AQ) `mbtree=0` takes 227.8 kB, 11% more, and
+depends on the processor all the same."""
+
+BUFFER_S = 1.0
+"""Seconds over which a limited film may save bytes for what is harder: room for a key picture. x264 begins with nine
+tenths of it saved."""
 
 BT709 = 1
 """ISO/IEC 23091-2 code of BT.709, for primaries, transfer and matrix alike; tagged so that players agree on colours."""
@@ -62,7 +73,13 @@ SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL
 bright."""
 
 
-def encode(rgb: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], *, frame_rate_hz: float, crf: int = 18) -> bytes:
+def encode(
+    rgb: NDArray[np.uint8] | Iterable[NDArray[np.uint8]],
+    *,
+    frame_rate_hz: float,
+    crf: int = 18,
+    bits_per_pixel: float | None = None,
+) -> bytes:
     """One MP4 file of `rgb`, playable before it has come in whole (index in front).
 
     Args:
@@ -70,6 +87,8 @@ def encode(rgb: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], *, frame_rate_h
             H and W even (4:2:0 chroma).
         frame_rate_hz: Pictures in a second.
         crf: Constant rate factor, 0 (lossless but for chroma) to 51; 18 is visually lossless.
+        bits_per_pixel: Most that the film takes for each pixel of each picture: over any stretch at most as many as
+            the stretch and `BUFFER_S` more would have. None for no limit.
 
     Raises:
         ValueError: Wrong shape or type, odd size, no picture, or a rate that is not positive.
@@ -87,7 +106,11 @@ def encode(rgb: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], *, frame_rate_h
         context = stream.codec_context
         context.thread_count = 1  # more threads cut the picture differently, and the farm's cores are all busy anyway
         context.gop_size = KEYFRAME_INTERVAL
-        context.options = {"crf": str(crf), "preset": PRESET, "flags": "+bitexact", "x264-params": X264_PARAMS}
+        params = X264_PARAMS
+        if bits_per_pixel is not None:
+            kbit_s = bits_per_pixel * width * height * float(rate) / 1000.0
+            params += f":vbv-maxrate={max(1, round(kbit_s))}:vbv-bufsize={max(1, round(kbit_s * BUFFER_S))}"
+        context.options = {"crf": str(crf), "preset": PRESET, "flags": "+bitexact", "x264-params": params}
         context.color_primaries = context.color_trc = context.colorspace = BT709
         context.color_range = ColorRange.MPEG
         for number, picture in enumerate(pictures):
