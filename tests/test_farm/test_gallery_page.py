@@ -38,6 +38,16 @@ return [left.map(t => [+t.textContent, t.getAttribute("y") - 4]),
         ["r", "l"].map(side => +knee.querySelector(`.dot.${side}`).getAttribute("cy"))];
 """
 
+PLACES = """
+const film = document.querySelector(`video[data-view=${arguments[0]}]`);
+const box = film.getBoundingClientRect();
+const circles = [...film.parentElement.querySelectorAll(".keypoint:not(.gone)")].map(circle => {
+  const at = circle.getBoundingClientRect();
+  return [circle.textContent, at.x + at.width / 2, at.y + at.height / 2];
+});
+return [[box.x, box.y, box.width, box.height], circles];
+"""
+
 N_SHOWN = """
 return [...document.querySelectorAll(".picture " + arguments[0])]
   .filter(e => getComputedStyle(e).display !== "none").length;
@@ -200,6 +210,29 @@ def test_layers_can_be_hidden_and_events_are_ringed(browser: Any, gallery: tuple
         assert page.execute_script(N_SHOWN, selector) > 0
         page.find_element("css selector", f"[data-layer={layer}]").click()
         assert page.execute_script(N_SHOWN, selector) == 0
+
+
+def test_a_close_up_keeps_labels_on_the_picture(browser: Any, gallery: tuple[GaitDataset, Path]) -> None:
+    dataset, out = gallery
+    page = opened(browser, out / "gait_0.html")
+    go_to(page, 140)
+    before = page.execute_script(PLACES, "side")
+    page.find_element("id", "close").click()
+    after = page.execute_script(PLACES, "side")
+    gait = dataset.gait(0)
+    names, points = gait.attributes["keypoints"], gait["views/side/keypoints_2d"][140]
+    for film, circles in (before, after):
+        for name, x, y in circles:
+            place = (points[names.index(name.replace(" ", "_"))] + 0.5) / 96
+            assert (x, y) == pytest.approx((film[0] + place[0] * film[2], film[1] + place[1] * film[3]), abs=0.7), name
+    assert after[0][2] > 1.1 * before[0][2]
+    inside = np.array([(x, y) for _, x, y in after[1]])
+    assert len(inside) == len(before[1]) > 20
+    assert (inside > before[0][:2]).all()
+    assert (inside < np.add(before[0][:2], before[0][2:])).all()
+    go_to(page, 20)
+    page.find_element("id", "close").click()
+    assert page.execute_script(PLACES, "side")[0] == before[0]
 
 
 def test_what_cannot_be_played_is_said_and_the_rest_goes_on(browser: Any, gallery: tuple[GaitDataset, Path]) -> None:

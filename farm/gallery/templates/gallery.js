@@ -15,27 +15,64 @@
     return element;
   }
 
+  // --- the part of a film that is shown ---------------------------------------------------------------------
+
+  const AROUND = 1.2; // breadth of a close-up, in heights (or widths, if more) of the walker's box
+  const MOST_ZOOM = 8;
+  const CALM = 15; // pictures to either side over which the way of a close-up is evened out: boxes swing with arms and legs
+
+  // For each picture the corner (x, y) in px of what is shown, and how many times as large.
+  function closeUps(boxes, width, height) {
+    let last = null;
+    const known = boxes.map((box) => (last = box.includes(null) ? last : box));
+    const first = known.find((box) => box !== null);
+    if (!first) return null;
+    const wanted = known.map((box) => {
+      const [x0, y0, x1, y1] = box || first;
+      return [(x0 + x1 + 1) / 2, (y0 + y1 + 1) / 2, Math.max(x1 - x0, y1 - y0, 4) * AROUND];
+    });
+    return wanted.map((_, frame) => {
+      const near = wanted.slice(Math.max(0, frame - CALM), frame + CALM + 1);
+      const [x, y, side] = [0, 1, 2].map((k) => near.reduce((sum, one) => sum + one[k], 0) / near.length);
+      const zoom = clamp(Math.min(width, height) / side, 1, MOST_ZOOM);
+      return { x: clamp(x - width / zoom / 2, 0, width - width / zoom), y: clamp(y - height / zoom / 2, 0, height - height / zoom), zoom };
+    });
+  }
+
+  let closeUp = false;
+
   // --- labels over a film ------------------------------------------------------------------------------------
 
   // Labels count pixel centres from (0, 0), as the drawing's viewBox does; outlines count pixel corners.
-  function overlay(svg, view) {
-    const width = svg.viewBox.baseVal.width;
+  function overlay(svg, film, view) {
+    const { width, height } = svg.viewBox.baseVal;
+    const cuts = view.boxes ? closeUps(view.boxes, width, height) : null;
     const outline = make(svg, "path", { class: "outline", transform: "translate(-0.5 -0.5)" });
     const box = make(svg, "rect", { class: "box" });
     const under = DATA.bones.map(() => make(svg, "line", { class: "bone under" }));
     const bones = DATA.bones.map(() => make(svg, "line", { class: "bone" }));
     const keypoints = DATA.names.map((name) => {
-      const circle = make(svg, "circle", { r: width / 110 });
+      const circle = make(svg, "circle");
       make(circle, "title", {}, name.replaceAll("_", " "));
       return circle;
     });
-    const rings = [0, 1].map(() => make(svg, "circle", { class: "ring", r: width / 40 }));
-    let shown = -1;
+    const rings = [0, 1].map(() => make(svg, "circle", { class: "ring" }));
+    let shown = "";
+
+    // The part of the picture that is shown: all of it, or what lies around the walker.
+    function cut(frame) {
+      const { x, y, zoom } = closeUp && cuts ? cuts[frame] : { x: 0, y: 0, zoom: 1 };
+      svg.setAttribute("viewBox", `${x - 0.5} ${y - 0.5} ${width / zoom} ${height / zoom}`);
+      film.style.transform = zoom === 1 ? "" : `scale(${zoom}) translate(${(-100 * x) / width}%, ${(-100 * y) / height}%)`;
+      for (const circle of keypoints) circle.setAttribute("r", width / zoom / 110);
+      for (const ring of rings) ring.setAttribute("r", width / zoom / 40);
+    }
 
     return (frame) => {
-      if (frame === shown) return;
-      shown = frame;
+      if (`${frame} ${closeUp}` === shown) return;
+      shown = `${frame} ${closeUp}`;
       svg.dataset.frame = frame;
+      cut(frame);
       const points = view.points[frame];
       const visibility = view.visibility[frame];
       const drawn = (k) => visibility[k] !== "0" && points[2 * k] !== null && points[2 * k + 1] !== null;
@@ -213,7 +250,7 @@
 
   const films = [...document.querySelectorAll(".views video")];
   const master = films[0];
-  const labels = films.map((film, number) => overlay(film.parentElement.querySelector("svg"), DATA.views[number]));
+  const labels = films.map((film, number) => overlay(film.parentElement.querySelector("svg"), film, DATA.views[number]));
   const follow = plots();
   const slider = find("#frame"), now = find("#now"), play = find("#play");
   let playing = false;
@@ -250,6 +287,10 @@
       };
       requestAnimationFrame(look);
     }
+    // A film that is sought may already show the wanted picture, of which the browser does not tell again.
+    film.addEventListener("seeked", () => {
+      if (!playing) draw(clamp(Math.floor(film.currentTime * DATA.rate + 0.01), 0, LAST));
+    });
     film.addEventListener("error", () => {
       const caption = film.closest("figure").querySelector("figcaption");
       caption.textContent += `: this browser cannot play ${film.getAttribute("src")}; its labels are drawn without it`;
@@ -300,6 +341,13 @@
     tick.addEventListener("change", apply);
     apply();
   }
+
+  const close = find("#close");
+  if (close)
+    close.addEventListener("change", () => {
+      closeUp = close.checked;
+      labels.forEach((draw, number) => draw(Number(films[number].parentElement.querySelector("svg").dataset.frame)));
+    });
 
   function step(by) {
     const frame = Number(slider.value) + by;
