@@ -110,6 +110,11 @@ class Pictures(Frozen):
         description="most that a film takes for each pixel of each picture, on average, whatever `crf` asks for; 0.093 "
         "is 250 kB for 10 s of 256x256 at 30 Hz. null: no limit",
     )
+    chroma: Literal["half", "full"] = Field(
+        "half",
+        description="resolution of colour in films; full (4:4:4) is truer, but Firefox, Safari and most GPUs' decoders "
+        "do not play it",
+    )
     mask: bool = True
     depth: bool = False
     shadows: bool = True
@@ -145,8 +150,8 @@ class Pictures(Frozen):
         for fault in filter(None, (view.lens_fault(self.image_size) for view in self.views)):
             raise ValueError(f"views: {fault}")
         width, height = self.image_size
-        if self.rgb == "video" and (width % 2 or height % 2):
-            raise ValueError(f"image_size {width}x{height}: video needs even numbers (4:2:0 chroma)")
+        if self.rgb == "video" and self.chroma == "half" and (width % 2 or height % 2):
+            raise ValueError(f"image_size {width}x{height}: video needs even numbers, or chroma: full")
         return self
 
 

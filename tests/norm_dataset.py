@@ -37,6 +37,7 @@ def norm_campaign(
     rgb: str = "video",
     mask: bool = False,
     size: tuple[int, int] = (96, 96),
+    chroma: str = "half",
 ) -> Campaign:
     """Small pictures; masks only where they are asked for."""
     return campaign_from_mapping(
@@ -44,7 +45,7 @@ def norm_campaign(
             "name": "norm-walkers",
             "samples": samples,
             "gaits_per_shard": gaits_per_shard,
-            "pictures": {"views": list(views), "image_size": list(size), "rgb": rgb, "mask": mask},
+            "pictures": {"views": list(views), "image_size": list(size), "rgb": rgb, "mask": mask, "chroma": chroma},
         },
         source="tests",
     )

@@ -190,7 +190,7 @@ def summary(setting: Setting, each: Sequence[Measured]) -> dict[str, Any]:
     seeks = [one.seek_ms for one in each if one.seek_ms is not None]
     shipped = {} if setting.encoder else {
         "crf": Pictures().crf, "preset": video.PRESET, "gop": video.KEYFRAME_INTERVAL,
-        "pixel_format": video.PIXEL_FORMAT,
+        "pixel_format": video.PIXEL_FORMATS[Pictures().chroma],
     }  # fmt: skip
     return {
         **asdict(setting),

@@ -125,8 +125,14 @@ def _write_view(directory: Path, view: ViewFrames, pictures: Pictures) -> dict[s
     if view.rgb is not None:
         video = directory / f"{view.view}.mp4"
         crf = pictures.crf if view.crf is None else view.crf
-        limit = pictures.bits_per_pixel
-        video.write_bytes(encode(view.rgb, frame_rate_hz=pictures.frame_rate_hz, crf=crf, bits_per_pixel=limit))
+        data = encode(
+            view.rgb,
+            frame_rate_hz=pictures.frame_rate_hz,
+            crf=crf,
+            bits_per_pixel=pictures.bits_per_pixel,
+            chroma=pictures.chroma,
+        )
+        video.write_bytes(data)
         written[f"video, {view.view}"] = video
     return written
 

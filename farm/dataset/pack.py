@@ -220,7 +220,13 @@ def _video(campaign: Campaign, view: ViewFrames) -> tuple[bytes, float | None]:
         raise FormatError(f"view {view.view!r} was filmed without pictures, but its campaign asks for video")
     pictures = campaign.pictures
     crf = pictures.crf if view.crf is None else view.crf
-    data = video.encode(view.rgb, frame_rate_hz=pictures.frame_rate_hz, crf=crf, bits_per_pixel=pictures.bits_per_pixel)
+    data = video.encode(
+        view.rgb,
+        frame_rate_hz=pictures.frame_rate_hz,
+        crf=crf,
+        bits_per_pixel=pictures.bits_per_pixel,
+        chroma=pictures.chroma,
+    )
     psnr = video.psnr_db(view.rgb, video.decode(data))
     return data, round(psnr, 3) if np.isfinite(psnr) else None
 
@@ -272,7 +278,7 @@ def _array_attributes(
         "mask": {"parts": list(parts)},
         "video": {
             "codec": video.CODEC,
-            "pixel_format": video.PIXEL_FORMAT,
+            "pixel_format": video.PIXEL_FORMATS[campaign.pictures.chroma],
             "container": video.CONTAINER,
             "crf": campaign.pictures.crf,
         },

@@ -11,9 +11,10 @@ from __future__ import annotations
 import io
 import operator
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import chain
+from typing import Literal
 
 import av
 import numpy as np
@@ -25,7 +26,11 @@ from numpy.typing import NDArray
 from farm.errors import FormatError, UserError
 
 CODEC = "h264"
-PIXEL_FORMAT = "yuv420p"
+Chroma = Literal["half", "full"]
+PIXEL_FORMATS: Mapping[Chroma, str] = {"half": "yuv420p", "full": "yuv444p"}
+"""FFmpeg's name by how finely colour is kept: half as many pixels each way (4:2:0), which every player plays, or all
+(4:4:4)."""
+
 CONTAINER = "mp4"
 KNOWN_CODECS = ("h264", "hevc", "av1")
 """What is played. A dataset may be anybody's: of FFmpeg's hundreds of demuxers and decoders none other is let near it
@@ -79,29 +84,32 @@ def encode(
     frame_rate_hz: float,
     crf: int = 18,
     bits_per_pixel: float | None = None,
+    chroma: Chroma = "half",
 ) -> bytes:
     """One MP4 file of `rgb`, playable before it has come in whole (index in front).
 
     Args:
         rgb: `[F, H, W, 3]` uint8, F at least 1, or its F pictures one after the other, of which none is kept;
-            H and W even (4:2:0 chroma).
+            H and W even where `chroma` is "half".
         frame_rate_hz: Pictures in a second.
         crf: Constant rate factor, 0 (lossless but for chroma) to 51; 18 is visually lossless.
         bits_per_pixel: Most that the film takes for each pixel of each picture: over any stretch at most as many as
             the stretch and `BUFFER_S` more would have. None for no limit.
+        chroma: Resolution of colour. "full" is truer, and played by fewer programs.
 
     Raises:
         ValueError: Wrong shape or type, odd size, no picture, or a rate that is not positive.
     """
     if not frame_rate_hz > 0:
         raise ValueError(f"frame_rate_hz must be positive, got {frame_rate_hz!r}")
-    pictures, (height, width) = _checked(rgb)
+    pictures, (height, width) = _checked(rgb, even=chroma == "half")
+    pixel_format = PIXEL_FORMATS[chroma]
     rate = Fraction(frame_rate_hz).limit_denominator(1001)
     target = io.BytesIO()
     options = {"fflags": "+bitexact", "flags": "+bitexact"}
     with av.open(target, "w", format=CONTAINER, container_options=options) as container:
         stream = container.add_stream("libx264", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = width, height, PIXEL_FORMAT
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.time_base = 1 / rate
         context = stream.codec_context
         context.thread_count = 1  # more threads cut the picture differently, and the farm's cores are all busy anyway
@@ -115,7 +123,7 @@ def encode(
         context.color_range = ColorRange.MPEG
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(
-                format=PIXEL_FORMAT,
+                format=pixel_format,
                 dst_colorspace=Colorspace.ITU709,
                 dst_color_range=ColorRange.MPEG,
                 interpolation=SCALER,
@@ -127,8 +135,13 @@ def encode(
     return _index_first(target.getvalue())
 
 
+def played_by_browsers(attributes: Mapping[str, object]) -> bool:
+    """Whether Chromium, Firefox and Safari play the films of a `video` array, by its attributes."""
+    return attributes.get("codec") == CODEC and attributes.get("pixel_format") == PIXEL_FORMATS["half"]
+
+
 def _checked(
-    rgb: NDArray[np.uint8] | Iterable[NDArray[np.uint8]],
+    rgb: NDArray[np.uint8] | Iterable[NDArray[np.uint8]], *, even: bool
 ) -> tuple[Iterator[NDArray[np.uint8]], tuple[int, int]]:
     """The pictures, each seen to be like the first; and their height and width.
 
@@ -141,7 +154,7 @@ def _checked(
         given = f"{rgb.dtype} {list(rgb.shape)}" if isinstance(rgb, np.ndarray) else _kind(first)
         raise ValueError(f"rgb must be uint8 [F, H, W, 3] with F at least 1, got {given}")
     height, width = first.shape[:2]
-    if height % 2 or width % 2:
+    if even and (height % 2 or width % 2):
         raise ValueError(f"rgb is {width}x{height} pixels; H.264 with 4:2:0 chroma needs even numbers")
 
     def alike() -> Iterator[NDArray[np.uint8]]:

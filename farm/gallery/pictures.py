@@ -15,9 +15,6 @@ from farm.gallery.overlay import stick_figure
 AT_A_TIME = 60
 """Pictures decoded together: two seconds at 30 Hz, so that hardly any is decoded twice."""
 
-BROWSER_CODECS = ("h264", "av1")
-"""Played by Chromium and Firefox alike; a stored film of another is encoded anew."""
-
 
 def has_pictures(dataset: GaitDataset, view: str) -> bool:
     """Whether a dataset keeps what a view saw; if not (`rgb: none`), its stick figures are shown."""
@@ -54,7 +51,7 @@ def bare_film(dataset: GaitDataset, gait: Gait, view: str) -> bytes:
     path = f"views/{view}/video"
     if path in dataset.manifest.arrays:
         stored = dataset.shard(str(gait.row["shard_id"]))[path]
-        if stored.attrs.get("codec") in BROWSER_CODECS:
+        if video.played_by_browsers(dict(stored.attrs)):
             return dataset.video(gait.sample_id, view)
     return video.encode(map(even, pictures(dataset, gait, view)), frame_rate_hz=rate)
 

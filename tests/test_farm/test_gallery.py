@@ -4,11 +4,13 @@ import base64
 import dataclasses
 import hashlib
 import html
+import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,6 +39,7 @@ from farm.gallery.overlay import (
 from farm.gallery.page import Film, gait_page, page_data, view_data
 from farm.gallery.pictures import AT_A_TIME
 from farm.gallery.write import MARK, write_gallery
+from farm.report import write_report
 from farm.storage import open_storage
 from tests.norm_dataset import norm_campaign, norm_sample, write_norm_dataset
 
@@ -109,6 +112,21 @@ def test_the_stored_film_is_what_the_page_plays(tmp_path: Path) -> None:
     write_gallery(uri, tmp_path / "out")
     assert (tmp_path / "out" / "gait_0_side_bare.mp4").read_bytes() == GaitDataset(uri).video(0, "side")
     assert 'src="gait_0_side_bare.mp4"' in (tmp_path / "out" / "gait_0.html").read_text("utf-8")
+
+
+def test_a_film_that_few_browsers_play_is_encoded_anew(tmp_path: Path) -> None:
+    campaign = norm_campaign(samples=1, views=("side",), size=(97, 95), chroma="full")
+    write_norm_dataset(open_storage(str(tmp_path / "set")), campaign, [norm_sample(campaign, 0, speed_m_s=1.2)])
+    dataset = GaitDataset(str(tmp_path / "set"))
+    assert dataset.shard("000000")["views/side/video"].attrs["pixel_format"] == "yuv444p"
+    write_gallery(str(tmp_path / "set"), tmp_path / "out")
+    film = (tmp_path / "out" / "gait_0_side_bare.mp4").read_bytes()
+    with av.open(io.BytesIO(film)) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+    pictures = dataset.frames(0, "side")
+    assert video.psnr_db(pictures, video.decode(film)[:, :95, :97]) > 28
+    report = write_report(str(tmp_path / "set"), tmp_path / "report")
+    assert video.decode(report.films[0].read_bytes(), at=[0]).shape == (1, 96, 98, 3)
 
 
 @pytest.mark.parametrize("mask", [True, False])

@@ -138,6 +138,17 @@ def test_pictures_may_come_one_by_one() -> None:
         encode(iter([clip[0], clip[1][:, 2:]]), frame_rate_hz=30.0)
 
 
+def test_whole_chroma_keeps_small_vivid_things_and_odd_sizes() -> None:
+    clip = _clip(20)
+    clip[:, ::3, ::3] = (255, 0, 0)
+    half, whole = (decode(encode(clip, frame_rate_hz=30.0, crf=8, chroma=chroma)) for chroma in ("half", "full"))
+    assert psnr_db(clip, whole) > psnr_db(clip, half) + 10
+    odd = clip[:, :63, :95]
+    assert psnr_db(odd, decode(encode(odd, frame_rate_hz=30.0, crf=8, chroma="full"))) > 38
+    with pytest.raises(ValueError, match=r"95x63 pixels; H\.264 with 4:2:0 chroma needs even numbers"):
+        encode(odd, frame_rate_hz=30.0)
+
+
 @pytest.mark.parametrize("bits_per_pixel", [0.1, 0.5])
 def test_a_limited_film_takes_no_more_bytes_than_that(bits_per_pixel: float) -> None:
     """Noise that moves, for which x264 would like 20 times as many."""
