@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import av
 import numpy as np
@@ -162,7 +163,12 @@ def test_a_limited_film_takes_no_more_bytes_than_that(bits_per_pixel: float) -> 
     assert np.array_equal(decode(data, at=[200])[0], decode(data)[200])
 
 
-def test_the_bytes_do_not_depend_on_what_lies_in_memory() -> None:
+WAYS: tuple[dict[str, Any], ...] = ({}, {"bits_per_pixel": 0.5}, {"chroma": "full", "bits_per_pixel": 0.5})
+"""Of encoding: free, and as a campaign's limit and wish for colour have it."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_bytes_do_not_depend_on_what_lies_in_memory(way: dict[str, Any]) -> None:
     """Fails at once without `video.X264_PARAMS` where x264 uses AVX-512; elsewhere the next test does."""
     clip = _noisy_clip()
     rng = np.random.default_rng(1)
@@ -170,16 +176,17 @@ def test_the_bytes_do_not_depend_on_what_lies_in_memory() -> None:
     for _ in range(20):
         rubbish = [rng.integers(0, 256, rng.integers(1_000, 100_000), dtype=np.uint8) for _ in range(20)]
         del rubbish  # x264 gets these blocks back from the heap
-        found.add(encode(clip, frame_rate_hz=30.0))
+        found.add(encode(clip, frame_rate_hz=30.0, **way))
     assert len(found) == 1
 
 
-def test_the_bytes_do_not_depend_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_the_bytes_do_not_depend_on_the_processor(monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]) -> None:
     """x264 without its assembler gives what it gives with all that this processor offers."""
     clip = _noisy_clip()
-    fast = encode(clip, frame_rate_hz=30.0)
+    fast = encode(clip, frame_rate_hz=30.0, **way)
     monkeypatch.setattr(video, "X264_PARAMS", f"{video.X264_PARAMS}:asm=0")
-    assert encode(clip, frame_rate_hz=30.0) == fast
+    assert encode(clip, frame_rate_hz=30.0, **way) == fast
 
 
 @pytest.mark.parametrize("rate", [12.5, 29.97, 30.0, 100.0])
