@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress
 
 from farm.commands.options import AsJson, CountSeed, DatasetUri, EndpointUrl
-from farm.gallery.groups import By
+from farm.gallery.by import By
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from farm.dataset.pull_choice import rank
 from farm.dataset.reader import GaitDataset
 from farm.errors import UserError
+from farm.gallery.by import By
 
 PER_GROUP = 6
 """Gaits in a row of a sheet."""
@@ -24,15 +24,6 @@ BMI_LIMITS: tuple[tuple[float, str], ...] = (
 """WHO's classes (Technical Report 894, 2000), upper limits excluded; kg/m^2."""
 
 Row = Mapping[str, Any]
-
-
-class By(StrEnum):
-    """What a sheet is sorted by."""
-
-    CONDITION = "condition"
-    BODY = "body"
-    ROOM = "room"
-    CAMERA = "camera"
 
 
 @dataclass(frozen=True)

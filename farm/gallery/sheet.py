@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from farm.dataset.reader import GaitDataset
 from farm.gait.events import STRIKE_R
-from farm.gallery.groups import By, Group
+from farm.gallery.by import By
+from farm.gallery.groups import Group
 from farm.gallery.pictures import has_pictures, stick_figures
 
 PICTURE_HEIGHT_PX = 200

@@ -20,7 +20,8 @@ from farm.dataset.gaits import Gait
 from farm.dataset.pull_choice import rank
 from farm.dataset.reader import GaitDataset
 from farm.errors import UserError
-from farm.gallery.groups import By, Group, groups
+from farm.gallery.by import By
+from farm.gallery.groups import Group, groups
 
 MARK = "gallery.json"
 """Says whose gallery a folder holds; written first, so that a run that was cut off can go on."""

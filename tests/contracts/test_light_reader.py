@@ -54,6 +54,14 @@ def test_the_front_door_opens_without_engines() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_command_line_starts_without_the_reader() -> None:
+    """`gaitfarm --help` waits for no Zarr and no DuckDB."""
+    done = _run(
+        "import sys, farm.cli\nprint([name for name in ('zarr', 'duckdb', 'boto3', 'av') if name in sys.modules])"
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def test_the_probe_sees_an_engine() -> None:
     done = _run(PROBE.format(engines=ENGINES, module="farm.errors") + "\nimport scipy")
     assert done.returncode == 1

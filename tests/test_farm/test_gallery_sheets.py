@@ -15,7 +15,8 @@ from farm.cli import app
 from farm.dataset.reader import GaitDataset
 from farm.errors import UserError
 from farm.gallery import groups as groups_module
-from farm.gallery.groups import By, groups
+from farm.gallery.by import By
+from farm.gallery.groups import groups
 from farm.gallery.sheet import CLOSE_UP, Cell, SheetRow, close_up, contact_sheet, sheet_rows
 from farm.gallery.write import write_gallery
 from farm.records import FrameSet
