@@ -27,6 +27,15 @@ SEVERITY_UNIT = 0.25
 SPEED_UNIT = 0.2
 """m/s at the generic stature."""
 
+SIZE_UNIT = 0.10
+"""Share by which legs differ in length that counts as much: gains are rescaled to a body, but best from a near one."""
+
+ROBUSTNESS_UNIT = 0.5
+"""Gains that carry so many fewer of the people like their own count as farther off by one of these units."""
+
+COMPETES = 1.0
+"""Whoever is so many units farther off than the nearest is no alternative to it."""
+
 
 def archive_sha256() -> str:
     """Identity of the archive that controllers come from, written into every dataset."""
@@ -56,18 +65,22 @@ def nearest(
     count: int = 1,
     body_model: BodyModel = "planar",
 ) -> list[ArchivedController]:
-    """The archived walkers most like the person asked for, nearest first.
+    """The archived walkers most like the person asked for, nearest first; of equals the one that carries more people.
+
+    At most `count`, and none that is much farther off than the nearest: whose severity is another is no substitute.
 
     Speeds are compared at equal Froude number: a smaller person at the same
     effort walks slower by the square root of the leg lengths' ratio (Alexander 1989).
+    Walkers of a map (`ArchivedController.explored`) are left out: they are kept because they are odd.
 
     Raises:
         CampaignError: If the archive has no walker with this condition on such a side.
     """
     kind = "right" if side == "left" else side
-    rows = [row for row in archive(body_model) if row.condition == condition and row.side == kind]
+    drawable = [row for row in archive(body_model) if not row.explored]
+    rows = [row for row in drawable if row.condition == condition and row.side == kind]
     if not rows:
-        known = sorted({(row.condition, row.side) for row in archive(body_model)})
+        known = sorted({(row.condition, row.side) for row in drawable})
         raise CampaignError(
             f"the controller archive has no walker for condition {condition!r} on side {side!r} "
             f"in body model {body_model!r}; "
@@ -76,6 +89,9 @@ def nearest(
 
     def distance(row: ArchivedController) -> float:
         speed = row.speed_m_s * math.sqrt(leg_length_m / row.leg_length_m)
-        return math.hypot((speed - speed_m_s) / SPEED_UNIT, (row.severity - severity) / SEVERITY_UNIT)
+        size = math.log(leg_length_m / row.leg_length_m) / SIZE_UNIT
+        frailty = (1.0 - row.robustness) / ROBUSTNESS_UNIT
+        return math.hypot((speed - speed_m_s) / SPEED_UNIT, (row.severity - severity) / SEVERITY_UNIT, size, frailty)
 
-    return sorted(rows, key=distance)[:count]
+    ranked = sorted((distance(row), place) for place, row in enumerate(rows))
+    return [rows[place] for far, place in ranked[:count] if far <= ranked[0][0] + COMPETES]

@@ -32,7 +32,7 @@ DESCRIPTORS = (
 
 _WORDS = ("name", "body_model", "condition", "side", "source", "model_sha256")
 _WHOLE = ("seed", "sample_id")
-_NUMBERS = ("severity", "leg_length_m", "target_speed_m_s", "duration_s", "cost")
+_NUMBERS = ("severity", "leg_length_m", "target_speed_m_s", "duration_s", "cost", "robustness")
 _GAINS = tuple(f"{name}_{leg}" for leg in "rl" for name in GAIN_NAMES_3D)
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
@@ -44,6 +44,9 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(_GAINS, "DOUBLE")
 )
 """Column of the archive's file -> its SQL type."""
+
+_NO_PART_OF_IT = ("name", "source", "model_sha256", "cost", "robustness", "duration_s", "leg_length_m")
+"""Columns that say how a walker was found and what came of it, not who walks."""
 
 _SIDE: TypeAdapter[Side] = TypeAdapter(Side)
 _BODY_MODEL: TypeAdapter[BodyModel] = TypeAdapter(BodyModel)
@@ -64,6 +67,7 @@ class ArchivedController:
         descriptors: How they walked in OpenSim: those of `DESCRIPTORS` that are defined.
         duration_s: How long they walked in OpenSim.
         cost: What the search had reached.
+        robustness: Share of people like this one who walk on the twin with these gains (`workers.search.robustness`).
         source: Which search found them.
         model_sha256: The physics that they walked under (`workers.simulate.identity`).
     """
@@ -82,6 +86,7 @@ class ArchivedController:
     descriptors: Mapping[str, float]
     duration_s: float
     cost: float
+    robustness: float
     source: str
     model_sha256: str
 
@@ -89,6 +94,11 @@ class ArchivedController:
     def speed_m_s(self) -> float:
         """Speed at which they walked."""
         return self.descriptors["gait_speed"]
+
+    @property
+    def explored(self) -> bool:
+        """Whether a map of walks holds it (`method: explore`), whatever walk that is."""
+        return self.source.startswith("explore ")
 
     def mirrored(self) -> NDArray[np.float64]:
         """Gains with right and left exchanged."""
@@ -108,7 +118,7 @@ class ArchivedController:
     def digest(self) -> str:
         """What makes this walker another than the next: body, condition, speed asked for, gains, noise."""
         cells = self.cells()
-        for name in ("name", "source", "model_sha256", "cost", "duration_s", "leg_length_m", *DESCRIPTORS):
+        for name in (*_NO_PART_OF_IT, *DESCRIPTORS):
             del cells[name]
         return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
 
@@ -145,7 +155,7 @@ class ArchivedController:
         if empty or any(value is None for leg in gains for value in leg):
             raise FormatError(f"walker {name!r}: {', '.join(empty) or 'a gain'} is empty; all must be known")
         numbers = [*(value for leg in gains for value in leg), *(cells[column] for column in _NUMBERS)]
-        if not (all(map(math.isfinite, numbers)) and 0.0 <= cells["severity"] <= 1.0):
+        if not (all(map(math.isfinite, numbers)) and 0.0 <= cells["severity"] <= 1.0 >= cells["robustness"] >= 0.0):
             raise FormatError(f"walker {name!r}: a gain or another number is out of range")
         if cells["condition"] not in CONDITIONS:
             raise FormatError(f"walker {name!r}: this gaitfarm knows no condition {cells['condition']!r}")

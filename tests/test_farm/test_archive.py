@@ -27,6 +27,47 @@ def test_the_shipped_archive_is_sound() -> None:
         assert (row.side == "none") == (row.severity == 0.0) == (row.condition == "healthy")
         assert row.leg_length_m == pytest.approx(anatomy(row.parameters()).leg_length_m)
         assert 0.3 < row.speed_m_s < 2.0
+        assert row.robustness * 8 == round(row.robustness * 8), "a share of eight people"
+
+
+ILL = 16
+"""Conditions of the planar body that have walkers."""
+
+
+def test_the_shipped_archive_has_walkers_of_every_condition_it_promises() -> None:
+    planar = [row for row in shipped_archive() if row.body_model == "planar"]
+    assert len({row.condition for row in planar} - {"healthy"}) >= ILL
+    for name in sorted({row.condition for row in planar}):
+        assert any(row.robustness >= 0.5 for row in planar if row.condition == name), name
+
+
+def worse(condition: str, side: str, label: str) -> float:
+    """How a label of the severe (0.55 and more) differs from that of the mild (up to 0.35), in shares of the latter."""
+    rows = [row for row in archive() if (row.condition, row.side) == (condition, side)]
+    mild = [row.descriptors[label] for row in rows if row.severity <= 0.35]
+    severe = [row.descriptors[label] for row in rows if row.severity >= 0.55]
+    assert min(len(mild), len(severe)) >= 4
+    return float(np.mean(severe) / np.mean(mild) - 1.0)
+
+
+@pytest.mark.parametrize(
+    ("condition", "side", "label", "direction"),
+    [
+        ("foot_drop", "both", "ankle_range_r", +1),  # the foot hangs
+        ("foot_drop", "both", "hip_range_r", +1),  # and is lifted over the floor: steppage
+        ("foot_drop", "both", "gait_speed", -1),
+        ("crouch", "both", "step_length", -1),
+        ("crouch", "both", "double_support_fraction", +1),
+        ("crouch", "both", "cadence", +1),
+        ("knee_extensor_weakness", "right", "gait_speed", -1),
+        ("knee_extensor_weakness", "right", "step_length", -1),
+        ("obesity", "both", "gait_speed", -1),
+        ("obesity", "both", "cadence", -1),
+    ],
+)
+def test_the_severe_differ_from_the_mild_as_patients_do(condition: str, side: str, label: str, direction: int) -> None:
+    """Directions as published, see docs/conditions.md: nothing in the search asks for them."""
+    assert direction * worse(condition, side, label) > 0.01
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -38,7 +79,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_a_row_is_the_walker_that_walked() -> None:
-    row = next(row for row in archive() if row.condition == "foot_drop")
+    row = next(row for row in archive() if row.name == "foot_drop_right_80")
     someone = row.parameters()
     weak = someone.plan.muscles.index("tib_ant_r")
     assert someone.strength[weak] == pytest.approx(0.1**row.severity)
@@ -74,6 +115,7 @@ def test_two_walkers_of_one_name_are_refused() -> None:
         ("condition", "limp", "no condition 'limp'"),
         ("stature_m", 9.0, "stature_m: .*2.05"),
         ("severity", 1.5, "out of range"),
+        ("robustness", 1.5, "out of range"),
         ("theta_tgt_r", None, "a gain is empty"),
         ("theta_tgt_l", float("nan"), "out of range"),
         ("gait_speed", None, "gait_speed is empty"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -167,12 +168,38 @@ def test_legs_of_different_dimensions_are_refused() -> None:
 
 
 def test_the_archive_offers_the_walker_that_is_most_like() -> None:
-    rows = [row for row in archive() if row.condition == "healthy"]
+    rows = [row for row in archive() if row.condition == "healthy" and not row.explored]
     for row in rows:
         found = nearest("healthy", 0.0, "none", row.speed_m_s, row.leg_length_m)[0]
         assert found.speed_m_s == pytest.approx(row.speed_m_s, abs=1e-9)
     with pytest.raises(CampaignError, match="no walker for condition 'levitation'"):
         nearest("levitation", 0.0, "none", 1.0, 0.9)
+
+
+def test_the_archive_does_not_offer_the_walkers_of_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row for row in archive() if row.condition == "healthy" and not row.explored]
+    odd = dataclasses.replace(rows[0], name="odd", source="explore map", robustness=1.0)
+    monkeypatch.setattr("farm.control.archive.archive", lambda body_model: (odd, *rows))
+    offered = nearest("healthy", 0.0, "none", odd.speed_m_s, odd.leg_length_m, count=99)
+    assert offered
+    assert {row.name for row in offered} <= {row.name for row in rows}
+
+
+def test_who_is_far_off_does_not_compete_with_who_is_near() -> None:
+    for severity in (0.2, 0.9):
+        offered = nearest("foot_drop", severity, "both", 1.0, 0.9, count=99)
+        assert 3 <= len(offered) < 24
+        assert all(abs(row.severity - severity) <= 0.3 for row in offered[:3])
+
+
+def test_of_two_that_walk_alike_the_archive_offers_whose_gains_carry_more_people(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = archive()[0]
+    frail, robust = (dataclasses.replace(row, name=str(share), robustness=share) for share in (0.1, 0.9))
+    monkeypatch.setattr("farm.control.archive.archive", lambda body_model: (frail, robust))
+    offered = nearest(row.condition, row.severity, row.side, row.speed_m_s, row.leg_length_m)
+    assert [walker.name for walker in offered] == ["0.9"]
 
 
 def test_names_in_the_archive_are_unique() -> None:

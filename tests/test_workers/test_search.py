@@ -22,10 +22,12 @@ from farm.search.checkpoint import load
 from farm.search.diary import from_state
 from farm.search.job import Job, job_from_mapping, load_jobs
 from farm.search.start import start_gains
+from farm.seeds import Stream, generator
 from tests.faults.processes import end_session
 from workers.search.confirm import confirm, walks_again
 from workers.search.drive import search
 from workers.search.measures import measures
+from workers.search.robustness import neighbour_rand, robustness
 from workers.search.trial import try_on_twin
 from workers.simulate.twin.engine import TwinWalk
 
@@ -101,6 +103,21 @@ def test_opensim_confirms_a_walker_and_turns_a_faller_down() -> None:
     verdict = confirm("mine", job, Finalist(5, faller, outcome), 0)
     assert verdict.walker is None
     assert "fell" in verdict.reason
+
+
+def test_the_robust_carry_their_neighbours_and_fallers_nobody() -> None:
+    row = next(row for row in archive() if row.name == "healthy_120")
+    assert robustness(row) >= 0.75
+    assert robustness(replace(row, gains=0.0 * row.gains)) == 0.0
+
+
+def test_neighbours_differ_from_the_walker_and_from_each_other() -> None:
+    row = next(row for row in archive() if row.name == "foot_drop_right_80")
+    near = [neighbour_rand(row, generator(1, Stream.SEARCH, number), number) for number in range(50)]
+    assert len({person.stature_m for person in near}) == 50
+    assert {(person.condition, person.severity, person.side) for person in near} == {("foot_drop", 0.8, "right")}
+    assert 0.02 < np.std([person.stature_m / row.person.stature_m for person in near]) < 0.05
+    assert all(1.40 <= person.stature_m <= 2.05 for person in near)
 
 
 def test_a_walker_of_the_archive_walks_again() -> None:

@@ -17,6 +17,7 @@ from farm.search.candidates import Finalist
 from farm.search.diary import Verdict
 from farm.search.job import Job
 from farm.search.person import person_at, severity_at, walker
+from workers.search.robustness import robustness
 from workers.simulate.engines import simulate
 from workers.simulate.identity import model_sha256
 from workers.simulate.score import STRAIGHT_M
@@ -59,10 +60,12 @@ def confirm(name: str, job: Job, finalist: Finalist, person: int) -> Verdict:
         descriptors={key: labels.values[key] for key in DESCRIPTORS if math.isfinite(labels.values[key])},
         duration_s=duration_s,
         cost=finalist.outcome.cost,
+        robustness=0.0,
         source=f"{job.method} {name}",
         model_sha256=model_sha256(),
     )
-    return Verdict(finalist.number, person, replace(row, name=f"{name}_{row.digest()[:8]}"))
+    row = replace(row, name=f"{name}_{row.digest()[:8]}", robustness=robustness(row))
+    return Verdict(finalist.number, person, row)
 
 
 def walk_in_opensim(parameters: GaitParameters, seed: int, duration_s: float) -> tuple[GaitLabels, str]:
