@@ -405,12 +405,19 @@ class ViewFrames:
 
 @dataclass(frozen=True)
 class FrameSet:
-    """All views of one gait; `parts` names the mask's ids (index 0 is the background)."""
+    """All views of one gait.
+
+    Attributes:
+        parts: Names of the mask's ids; index 0 is the background.
+        scene: What was drawn for the pictures.
+        renderer: What drew them: OpenGL's vendor, renderer and version; None where nothing was drawn.
+    """
 
     frame_rate_hz: float
     parts: tuple[str, ...]
     views: tuple[ViewFrames, ...]
     scene: Mapping[str, Any] = field(default_factory=dict)
+    renderer: str | None = None
 
     def view(self, name: str) -> ViewFrames:
         return next(view for view in self.views if view.view == name)

@@ -42,6 +42,9 @@ WANTED_OPEN_FILES = 65536
 
 MIN_OPEN_FILES = 4096
 
+PICTURES = "Pictures"
+"""What is found out about the bits of pictures is called so."""
+
 PENDULUM_TOLERANCE_RAD = 5e-6
 
 
@@ -79,6 +82,7 @@ def examine(out: str | None = None, *, endpoint_url: str | None = None) -> Exami
         _tried(
             "OpenGL (EGL)", _draw_a_picture, "tools/setup_system.sh gl   (or: apt-get install libegl1 libgl1-mesa-dri)"
         ),
+        _tried(PICTURES, _hear_the_canary, "mend OpenGL first; then tools/setup_system.sh gl"),
         _tried("Video (FFmpeg)", _encode_two_pictures, "pip install --force-reinstall av"),
         _tried("Ray", _import_ray, "pip install 'gaitfarm[farm]'"),
         _tried("PyTorch", _import_torch, "pip install 'gaitfarm[train]'"),
@@ -115,13 +119,14 @@ def _plain(text: str) -> str:
 # --- native parts, each in a child process -----------------------------------------------------------------
 
 
-def _tried(name: str, attempt: Callable[[], str], mend: str, deadline_s: float = CHILD_DEADLINE_S) -> Finding:
-    """Run `attempt` in a fresh process; it returns what to show and raises if the part is unfit."""
+def _tried(name: str, attempt: Callable[[], str | Finding], mend: str, deadline_s: float = CHILD_DEADLINE_S) -> Finding:
+    """Run `attempt` in a fresh process; it returns what to show, or a finding, and raises if the part is unfit."""
     context = multiprocessing.get_context("spawn")  # a forked child would inherit threads of gRPC and GL
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         future = pool.submit(attempt)
         try:
-            return Finding(name, "ok", future.result(timeout=deadline_s))
+            found = future.result(timeout=deadline_s)
+            return found if isinstance(found, Finding) else Finding(name, "ok", found)
         except TimeoutError:
             for process in multiprocessing.active_children():
                 process.kill()
@@ -147,6 +152,25 @@ def _draw_a_picture() -> str:
     from workers.render.probe import drawn_by
 
     return drawn_by()
+
+
+def _hear_the_canary() -> Finding:
+    """Whether pictures are drawn as they were elsewhere, and before Mesa or the driver changed."""
+    from workers.render.canary import listen
+
+    song = listen()
+    match song.verdict:
+        case "as noted":
+            return Finding(PICTURES, "ok", f"bit for bit as noted for {song.renderer}")
+        case "alike":
+            return Finding(PICTURES, "ok", f"{song.renderer} draws bit for bit as {song.like} does")
+        case "changed":
+            what = f"{song.renderer} no longer draws {', '.join(song.differing)} as noted: the driver has changed"
+            mend = "go on with older datasets elsewhere, or film them again here (gaitfarm refilm)"
+            return Finding(PICTURES, "warning", what, mend)
+        case "new":
+            what = f"{song.renderer} draws, in single bits, otherwise than the renderers that are noted"
+            return Finding(PICTURES, "warning", what, "nothing, if a dataset is drawn on such machines as a whole")
 
 
 def _encode_two_pictures() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from farm.dataset.catalogue import load_index
 from farm.dataset.engines import engines_of, rechecks_of
 from farm.dataset.manifest import read_manifest
+from farm.dataset.pack import RENDERER
 from farm.dataset.parts import PLACE_COLUMNS
 from farm.dataset.table import IndexTable
 from farm.dataset.verify_shard import plan_of_manifest
@@ -51,6 +52,7 @@ def info(source: str | Storage, *, endpoint_url: str | None = None) -> dict[str,
         "compute_s": float(wall_s or 0.0),
         "engines": engines,
         "rechecks": asdict(rechecks_of(table)) if engines.keys() - {"opensim"} else None,
+        "renderers": _renderers(table) if n_gaits else {},
         "conditions": _conditions(table) if n_gaits else {},
         "rejections": _rejections(table),
         "ranges": {name: found for name in SUMMARISED if (found := _range(table, name)) is not None},
@@ -63,6 +65,14 @@ def info(source: str | Storage, *, endpoint_url: str | None = None) -> dict[str,
         summary["n_samples_asked"] = plan.samples
         summary["n_shards_planned"] = len(plan)
     return summary
+
+
+def _renderers(table: IndexTable) -> dict[str, int]:
+    """Gaits by what drew their pictures, most first; without those that have none."""
+    if RENDERER not in table.columns:
+        return {}
+    counted = f"SELECT {RENDERER}, count(*) AS n FROM gaits WHERE {RENDERER} IS NOT NULL GROUP BY {RENDERER} "  # noqa: S608
+    return {str(name): int(n) for name, n in table.ask(f"{counted} ORDER BY n DESC, {RENDERER}")}
 
 
 def _conditions(table: IndexTable) -> dict[str, int]:

@@ -16,6 +16,7 @@ from farm.dataset.fetch import fault_of
 from farm.dataset.laws import axis_sizes, faults_of_gait
 from farm.dataset.manifest import DatasetManifest, ShardRecord, StoredBytes
 from farm.dataset.schema import FORMAT_VERSION, LENGTH_AXES, VIDEO_BLOCK_BYTES, ArrayPath, find
+from farm.dataset.writer import renderers_of
 from farm.dataset.zarr_store import ShardStore, decoded
 from farm.errors import FormatError, ObjectNotFoundError, StorageError
 from farm.storage import Storage
@@ -148,6 +149,9 @@ def _inside(manifest: DatasetManifest, record: ShardRecord, kept: _Kept) -> Iter
     for name, value in identity.items():
         if attributes.get(name) != value:
             yield "/zarr.json", f"attribute {name} is {attributes.get(name)!r}, must be {value!r}"
+    told = renderers_of(record.index)
+    if attributes.get("renderers", []) != told:
+        yield "/zarr.json", f"attribute renderers is {attributes.get('renderers')!r}, the index rows say {told!r}"
     for path in sorted(set(manifest.arrays) ^ set(present)):
         yield f"/{path}", "is missing" if path not in present else "is not among the dataset's arrays"
     sizes = _sizes(record, attributes)

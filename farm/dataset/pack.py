@@ -26,6 +26,9 @@ from farm.recheck import Recheck, recheck_cells, recheck_of
 from farm.records import Column, FrameSet, GaitParameters, GaitSample, ViewFrames
 from farm.sampling.anatomy import IMU_STATIONS, KEYPOINTS
 
+RENDERER = "renderer"
+"""Column of the index: what drew a gait's pictures."""
+
 _PACKING = Zstd(level=1)
 """Only for the time between filming and writing; the shard's own codec is in `farm.dataset.group`."""
 
@@ -163,7 +166,7 @@ def packed_with(
         raise FormatError(f"sample {sample_id} cannot be stored: {'; '.join(faults)}")
     return PackedGait(
         sample_id,
-        {**row, **scene_cells(frames.scene)},
+        {**row, RENDERER: frames.renderer, **scene_cells(frames.scene)},
         {**values, **seen},
         attributes,
         _array_attributes(campaign, columns, frames.parts, paths),

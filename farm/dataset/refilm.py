@@ -31,7 +31,8 @@ from farm.sampling.anatomy import Anatomy, anatomy
 OWN_SECTIONS = ("name", "description", "pictures", "scene")
 """What may be another than the source's: all else says which gaits there are."""
 
-_IDENTITY = ("format_version", "dataset_id", "shard_id")
+_IDENTITY = ("format_version", "dataset_id", "shard_id", "renderers")
+"""Attributes of a group that are another in the new dataset."""
 _OF_PICTURES = ("n_frames", "keypoints_3d")
 """Arrays that follow from the poses and the pictures' rate."""
 

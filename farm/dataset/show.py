@@ -56,6 +56,10 @@ def show_info(summary: dict[str, Any], console: Console) -> None:
         ("size", decimal(summary["n_bytes"])),
         ("views", ", ".join(summary["views"]) or "none"),
         ("engine", _engines(summary)),
+        *(
+            ("drawn by", f"{name} ({n})" if len(summary["renderers"]) > 1 else name)
+            for name, n in summary["renderers"].items()
+        ),
         ("conditions", _counts(summary["conditions"])),
         ("rejections", _counts(summary["rejections"])),
         ("software", ", ".join(f"{name} {version}" for name, version in _versions(summary["software"]))),

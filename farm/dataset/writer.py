@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from farm.config import Campaign
 from farm.dataset.group import build_group
 from farm.dataset.manifest import Cell, RejectedGait
-from farm.dataset.pack import PackedGait, pack
+from farm.dataset.pack import RENDERER, PackedGait, pack
 from farm.dataset.schema import FORMAT_VERSION, ArrayPath, stored_arrays
 from farm.errors import FormatError
 from farm.records import GaitSample
@@ -70,7 +70,13 @@ def encode_gaits(
     for gait in gaits[1:]:
         _agree(first, gait)
     identity: dict[str, Any] = {"format_version": FORMAT_VERSION, "dataset_id": dataset_id, "shard_id": shard_id}
-    return build_group(paths, gaits, identity | dict(first.attributes), first.array_attributes)
+    drawn_by = {"renderers": renderers_of(gait.row for gait in gaits)}
+    return build_group(paths, gaits, identity | dict(first.attributes) | drawn_by, first.array_attributes)
+
+
+def renderers_of(rows: Iterable[Mapping[str, Cell]]) -> list[str]:
+    """What drew the pictures of some gaits, sorted; nothing where there are none, or none that say."""
+    return sorted({str(row[RENDERER]) for row in rows if row.get(RENDERER) is not None})
 
 
 def _agree(first: PackedGait, other: PackedGait) -> None:

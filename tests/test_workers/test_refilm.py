@@ -14,6 +14,7 @@ import zarr
 
 from farm.config import Campaign
 from farm.dataset.create import open_or_create
+from farm.dataset.info import info
 from farm.dataset.manifest import record_to_json
 from farm.dataset.pack import parameter_cells, rejected_gait
 from farm.dataset.pull import pull
@@ -31,6 +32,7 @@ from tests.datasets import make_dataset
 from tests.filmed_dataset import PEOPLE, filmed_campaign, filmed_sample
 from tests.samples import make_campaign, make_samples_for
 from workers.ledger import MakeSample, WriteShard
+from workers.render.context import gl_context
 from workers.render.film import film
 from workers.staging import make_and_stage, write_and_commit
 from workers.write import commit_shard
@@ -138,6 +140,18 @@ def test_parameters_come_back_from_their_cells_to_the_last_bit() -> None:
         for name in ("sex", "stature_m", "strength_soleus_l"):
             with pytest.raises(ValueError, match=name):
                 GaitParameters.from_cells(0, "planar", {key: value for key, value in cells.items() if key != name})
+
+
+def test_what_drew_the_pictures_is_told_and_checked(source: GaitDataset, tmp_path: Path) -> None:
+    name = gl_context().name
+    assert info(source.storage)["renderers"] == {name: 2}
+    assert source.attributes("00000000")["renderers"] == [name]
+    shutil.copytree(str(source.storage.uri).removeprefix("file://"), tmp_path / "forged")
+    record = source.record("00000000")
+    forged = record.model_copy(update={"index": ({**record.index[0], "renderer": "a painter"}, *record.index[1:])})
+    (tmp_path / "forged" / "commits" / "00000000.json").write_bytes(record_to_json(forged))
+    faults = [fault.what for fault in verify(open_storage(str(tmp_path / "forged"))).faults]
+    assert any("attribute renderers is" in what and "'a painter'" in what for what in faults), faults
 
 
 @pytest.mark.parametrize(

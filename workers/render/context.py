@@ -45,6 +45,11 @@ class GlContext:
     pid: int
 
     @property
+    def name(self) -> str:
+        """Vendor, renderer (for Mesa's llvmpipe with the width of its vectors) and version, as datasets tell them."""
+        return f"{self.vendor}; {self.renderer}; {self.version}"
+
+    @property
     def software(self) -> bool:
         """Whether the processor draws (Mesa's llvmpipe or softpipe), not a graphics card."""
         return any(word in self.renderer.lower() for word in ("llvmpipe", "softpipe", "swrast"))

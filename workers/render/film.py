@@ -23,6 +23,7 @@ from scenes.panel import RoomBox
 from scenes.parameters import SceneParameters, scene_generator, scene_parameters_rand
 from scenes.setting import Setting, make_setting
 from scenes.surface import Array
+from workers.render.context import gl_context
 from workers.render.darkroom import is_plain, take_pictures
 from workers.render.plan import NEAR_M
 from workers.render.raster import Pictures, Raster
@@ -116,6 +117,7 @@ def shoot(campaign: Campaign, stage: Stage, labels: GaitLabels) -> FrameSet:
         parts=PARTS,
         views=tuple(views),
         scene=stage.scene.record() if drawn else {"cameras": stage.scene.record()["cameras"]},
+        renderer=gl_context().name if drawn else None,
     )
 
 
