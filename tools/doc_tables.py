@@ -16,7 +16,7 @@ if __package__ in (None, ""):  # run as a script
 
 from tools.format_tables import FORMAT_TABLES
 from tools.label_tables import LABEL_TABLES
-from tools.scene_tables import CAMERA_TABLES
+from tools.scene_tables import CAMERA_TABLES, SCENE_TABLES
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -24,6 +24,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "cameras.md": CAMERA_TABLES,
     "format.md": FORMAT_TABLES,
     "labels.md": LABEL_TABLES,
+    "scenes.md": SCENE_TABLES,
 }
 """Document -> name of a table -> its text."""
 

@@ -1,4 +1,4 @@
-"""The tables of docs/cameras.md: a view's fields, the shipped views, and what a campaign may switch off."""
+"""The tables of docs/cameras.md (a view's fields, shipped views, switches) and of docs/scenes.md (what may vary)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from farm.scene_config import CameraVariation
+from farm.scene_config import CameraVariation, LightVariation, PeopleVariation, PlaceVariation
 from farm.view_config import STANDARD_VIEWS, View
 
 
@@ -62,6 +62,13 @@ def _bounds(schema: Mapping[str, Any]) -> str:
             return "`true`, `false`"
     return ""
 
+
+SCENE_TABLES = {
+    "people": lambda: fields_table(PeopleVariation),
+    "place": lambda: fields_table(PlaceVariation),
+    "light": lambda: fields_table(LightVariation),
+}
+"""Of docs/scenes.md."""
 
 CAMERA_TABLES = {
     "view": lambda: fields_table(View),
