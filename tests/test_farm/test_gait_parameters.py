@@ -127,7 +127,8 @@ def test_place_and_direction_do_not_matter(dx: float, dz: float, yaw: float) -> 
     other = labels_of(moved(turned(walk, yaw), dx, dz))
     assert other.values == pytest.approx(dict(seen.values), rel=1e-6, abs=1e-8)
     assert other.imu_acceleration == pytest.approx(seen.imu_acceleration, abs=1e-8)
-    assert other.keypoints_3d[..., 1] == pytest.approx(seen.keypoints_3d[..., 1], abs=1e-8)
+    # a micrometre: pictures and keypoints follow the poses as they are stored, in single precision
+    assert other.keypoints_3d[..., 1] == pytest.approx(seen.keypoints_3d[..., 1], abs=1e-6)
 
 
 @settings(max_examples=5, deadline=None)
@@ -177,7 +178,8 @@ def test_frames_are_where_the_body_is() -> None:
     assert labels.n_frames == 301
     assert labels.frame_time[-1] == pytest.approx(10.0)
     at_samples = keypoints_3d(anatomy(GaitParameters()), walk.body_pose, walk.bodies)
-    assert labels.keypoints_3d[::3] == pytest.approx(at_samples[::10], abs=1e-9)  # every 100 ms both clocks agree
+    # every 100 ms both clocks agree, to what single precision keeps of a place 13 m away
+    assert labels.keypoints_3d[::3] == pytest.approx(at_samples[::10], abs=2e-6)
     between = labels.keypoints_3d[1::3]  # at 33 ms, 3/10 of the way from sample 3 to sample 4
     straight = at_samples[3::10][: len(between)] * (2 / 3) + at_samples[4::10][: len(between)] * (1 / 3)
     assert np.abs(between - straight).max() < 0.003

@@ -17,7 +17,8 @@ from workers.simulate.engines import simulate
 
 
 def healthy(**changes: object) -> GaitParameters:
-    row = min((row for row in archive() if row.condition == "healthy"), key=lambda r: abs(r.speed_m_s - 1.2))
+    rows = [row for row in archive() if row.condition == "healthy" and not row.explored]  # a map keeps odd ones, too
+    row = min(rows, key=lambda r: abs(r.speed_m_s - 1.2))
     person = GaitParameters(
         stature_m=GENERIC_STATURE_M,
         target_speed_m_s=row.target_speed_m_s,
