@@ -88,6 +88,10 @@ def _freeze(record: Any) -> None:
             object.__setattr__(record, item.name, copy)
 
 
+MAX_LEG_DIFFERENCE_M = 0.15
+"""Legs further apart than this are not walked on without a raised shoe."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of the `parameters` or `labels` array: name, unit ("1" if none), description."""
@@ -111,6 +115,8 @@ class GaitParameters:
         strength: `[M]` maximum isometric force relative to a body of this mass and stature, by muscle.
         fiber_length: `[M]` optimal fibre length relative to this anatomy; below 1 is a contracture.
         tendon_length: `[M]` tendon slack length relative to this anatomy.
+        leg_length_difference_m: By how much the right leg is longer than the left, within +-`MAX_LEG_DIFFERENCE_M`;
+            the shorter leg is short of what stature and proportions give both.
         reflex_gain_names: Names of the G reflex gains.
         reflex_gains: `[2, G]` normalised gains of the right and the left leg.
     """
@@ -129,6 +135,7 @@ class GaitParameters:
     foot_proportion: float = 1.0
     trunk_proportion: float = 1.0
     arm_proportion: float = 1.0
+    leg_length_difference_m: float = 0.0
     strength: NDArray[np.float64] = field(default_factory=lambda: np.ones(0))
     fiber_length: NDArray[np.float64] = field(default_factory=lambda: np.ones(0))
     tendon_length: NDArray[np.float64] = field(default_factory=lambda: np.ones(0))
@@ -158,6 +165,11 @@ class GaitParameters:
         for name in ("stature_m", "mass_kg"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
+        if not abs(self.leg_length_difference_m) <= MAX_LEG_DIFFERENCE_M:
+            raise ValueError(
+                f"leg_length_difference_m must be from {-MAX_LEG_DIFFERENCE_M} to {MAX_LEG_DIFFERENCE_M} m, "
+                f"got {self.leg_length_difference_m!r}"
+            )
         if self.reflex_gains.shape != (2, len(self.reflex_gain_names)):
             raise ValueError(
                 f"reflex_gains must be [2, {len(self.reflex_gain_names)}] (right and left leg), "
@@ -209,7 +221,8 @@ class GaitParameters:
         """What was drawn, back from an index row or a rejected sample's cells: the inverse of `table`.
 
         Args:
-            cells: By name: every number of `table`, and the words `condition`, `side`, `sex`, `controller`.
+            cells: By name: every number of `table`, and the words `condition`, `side`, `sex`, `controller`. What
+                version 1 had not from its beginning on may be missing: then it is what everybody had.
 
         Raises:
             ValueError: A cell is missing or holds what cannot have been drawn.
@@ -218,7 +231,8 @@ class GaitParameters:
         drawn: dict[str, Any] = {}
         try:
             drawn |= {name: cells[name] for name in ("condition", "side", "sex", "controller")}
-            drawn |= {name: float(cells[name]) for name, _, _ in _SCALARS}
+            whole = {**_ADDED, **cells}
+            drawn |= {name: float(whole[name]) for name, _, _ in _SCALARS}
             for factor in ("strength", "fiber_length", "tendon_length"):
                 drawn[factor] = np.array([float(cells[f"{factor}_{name}"]) for name in BODY_PLANS[body_model].muscles])
             gains = [float(cells[f"gain_{name}_{side}"]) for side in "rl" for name in names]
@@ -248,7 +262,11 @@ _SCALARS: tuple[tuple[str, str, str], ...] = (
     ("trunk_lean_rad", "rad", "forward set-point of the lumbar joint"),
     ("arm_swing", "1", "gain from the opposite hip to the shoulder relative to the generic"),
     ("target_speed_m_s", "m/s", "speed for which the controller was searched"),
+    ("leg_length_difference_m", "m", "by how much the right leg is longer than the left"),
 )
+
+_ADDED: Mapping[str, float] = MappingProxyType({"leg_length_difference_m": 0.0})
+"""Columns that datasets of before them lack, and what everybody in those had."""
 
 
 @dataclass(frozen=True)

@@ -148,8 +148,8 @@ class Figure:
 
     @property
     def floor_y(self) -> float:
-        """Height of the sole in straight axes (m)."""
-        return float(self.point("calcn_r", (0.0, SOLE_Y_M, 0.0))[1])
+        """Height of the longer leg's sole in straight axes (m)."""
+        return min(self._sole_y(side) for side, _ in SIDES)
 
     def point(self, body: str, generic: tuple[float, float, float]) -> Array:
         """A generic station of a body in straight axes `[3]` (m)."""

@@ -225,9 +225,9 @@ class Anatomy:
 
     Attributes:
         segments: In the order of `BODIES`, parents before children.
-        stature_m: Sole to vertex, standing.
+        stature_m: Sole to vertex, standing on the longer leg.
         mass_kg: Sum of the segment masses.
-        leg_length_m: Hip centre to sole, standing (the pendulum length of Hof 2005).
+        leg_length_m: Hip centre to sole of the longer leg, standing (the pendulum length of Hof 2005).
         girth: Cross-section scale of soft tissue relative to the generic body at equal stature
             (square root of relative body mass index); pictures use it, physics does not.
     """
@@ -276,7 +276,9 @@ def anatomy(parameters: GaitParameters) -> Anatomy:
     Segment lengths follow the drawn proportions and are then scaled together so
     that stature is exact; masses follow the generic fractions times the
     female/male ratios of de Leva (1996), scaled together so that body mass is
-    exact; inertias scale with mass and length squared.
+    exact; inertias scale with mass and length squared. Of legs of different
+    length the longer one follows stature and proportions; the shorter one's
+    thigh and shank are shorter, and lighter, by one factor, its foot is not.
     """
     proportion = {
         name: getattr(parameters, segment.proportion) if segment.proportion else 1.0
@@ -284,10 +286,14 @@ def anatomy(parameters: GaitParameters) -> Anatomy:
     }
     common = parameters.stature_m / _height(proportion)[0]
     scale = {name: common * value for name, value in proportion.items()}
+    leg_length_m = _height(scale)[1]
     female = parameters.sex == "female"
     share = {
         name: segment.mass_kg * (segment.female_mass_ratio if female else 1.0) for name, segment in SEGMENTS.items()
     }
+    for name, factor in _shortening(scale, parameters.leg_length_difference_m).items():
+        scale[name] *= factor
+        share[name] *= factor
     per_share = parameters.mass_kg / sum(share.values())
     segments = {}
     for name, segment in SEGMENTS.items():
@@ -308,9 +314,24 @@ def anatomy(parameters: GaitParameters) -> Anatomy:
         segments=MappingProxyType(segments),
         stature_m=parameters.stature_m,
         mass_kg=parameters.mass_kg,
-        leg_length_m=_height(scale)[1],
+        leg_length_m=leg_length_m,
         girth=float(np.sqrt(parameters.mass_kg / parameters.stature_m**2 / generic_bmi)),
     )
+
+
+def _shortening(scale: Mapping[str, float], difference_m: float) -> dict[str, float]:
+    """Factors on the shorter leg's thigh and shank, by segment; none for legs of one length.
+
+    Args:
+        scale: Of all segments, as if both legs were the longer one.
+        difference_m: By how much the right leg is longer than the left.
+    """
+    if difference_m == 0.0:
+        return {}
+    side = "l" if difference_m > 0.0 else "r"
+    bones = (f"femur_{side}", f"tibia_{side}")
+    hip_to_ankle_m = 0.3958 * scale[bones[0]] + 0.43 * scale[bones[1]]
+    return dict.fromkeys(bones, 1.0 - abs(difference_m) / hip_to_ankle_m)
 
 
 def _scaled(vector: Vec3, factor: float) -> Vec3:

@@ -32,6 +32,7 @@ class Condition:
         lean_rad: Added to the forward set-point of the lumbar joint.
         trunk_stiffness: Factor on passive lumbar stiffness.
         arm_swing: Factor on the gain from the opposite hip to the shoulder.
+        shortening_m: By how much the affected leg is shorter than the other.
         body_mass_index: kg/m^2 towards which a lighter body's mass goes; 0 leaves it.
         sides: Sides that it can affect.
         source: Where the factors come from.
@@ -49,6 +50,7 @@ class Condition:
     lean_rad: float = 0.0
     trunk_stiffness: float = 1.0
     arm_swing: float = 1.0
+    shortening_m: float = 0.0
     body_mass_index: float = 0.0
 
     def shows_in(self, body_model: BodyModel) -> bool:
@@ -213,6 +215,14 @@ CONDITIONS: Mapping[str, Condition] = MappingProxyType(
                 strength={"vasti": 0.5, "rect_fem": 0.5, "glut_max": 0.6, "gastroc": 0.6, "soleus": 0.6},
             ),
             Condition(
+                "leg_length_difference",
+                "One leg shorter than the other, thigh and shank alike; the affected side is the short one.",
+                "4 cm, a design choice: gait is asymmetric from about 2 cm on (Kaufman et al. 1996, J Pediatr Orthop "
+                "16:144); review: Gurney 2002 (doi 10.1016/S0966-6362(01)00148-5)",
+                ("right", "left"),
+                shortening_m=0.04,
+            ),
+            Condition(
                 "obesity",
                 "A heavy body whose muscles are weak for its mass.",
                 "Body mass index 40, where the WHO's class III begins; strength for its mass 0.7, more in all and less "
@@ -238,6 +248,7 @@ class Impairment:
     lean_rad: float
     trunk_stiffness: float
     arm_swing: float
+    leg_length_difference_m: float
 
 
 def condition(name: str) -> Condition:
@@ -279,6 +290,7 @@ def impair(name: str, severity: float, side: Side, *, plan: BodyPlan = PLANAR) -
         lean_rad=spec.lean_rad * general,
         trunk_stiffness=spec.trunk_stiffness**general,
         arm_swing=spec.arm_swing**general,
+        leg_length_difference_m=spec.shortening_m * severity * (("r" not in affected) - ("l" not in affected)),
     )
 
 

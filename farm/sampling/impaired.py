@@ -30,4 +30,5 @@ def impaired(person: GaitParameters, condition: str, severity: float, side: Side
         trunk_lean_rad=person.trunk_lean_rad + effect.lean_rad,
         trunk_stiffness=person.trunk_stiffness * effect.trunk_stiffness,
         arm_swing=person.arm_swing * effect.arm_swing,
+        leg_length_difference_m=person.leg_length_difference_m + effect.leg_length_difference_m,
     )

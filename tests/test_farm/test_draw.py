@@ -60,7 +60,9 @@ def test_a_left_impairment_is_the_mirror_image_of_the_right() -> None:
         half = len(SPATIAL.muscles) // 2
         np.testing.assert_array_equal(right.strength[:half], left.strength[half:])
         np.testing.assert_array_equal(right.fiber_length[half:], left.fiber_length[:half])
-        assert np.any(right.strength[:half] < 1) or np.any(right.fiber_length[:half] < 1)
+        assert right.leg_length_difference_m == -left.leg_length_difference_m
+        changed = [right.strength[:half] < 1, right.fiber_length[:half] < 1, [right.leg_length_difference_m < 0]]
+        assert np.any(np.concatenate(changed)), name
         assert np.all(right.strength[half:] == 1.0)
 
 
@@ -70,6 +72,7 @@ def test_worse_is_weaker(name: str, one: float, other: float) -> None:
     mild, severe = sorted((one, other))
     for side in CONDITIONS[name].sides:
         a, b = impair(name, mild, side), impair(name, severe, side)
+        assert abs(b.leg_length_difference_m) >= abs(a.leg_length_difference_m)
         assert (b.noise, b.lean_rad, b.delay) >= (a.noise, a.lean_rad, a.delay)
         assert b.arm_swing <= a.arm_swing
         assert np.all(b.strength <= a.strength + 1e-12)

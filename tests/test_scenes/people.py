@@ -13,7 +13,9 @@ from scenes.parameters import SceneParameters, scene_parameters_rand
 PEOPLE: dict[str, GaitParameters] = {
     "generic man": GaitParameters(),
     "small heavy woman": GaitParameters(sample_id=1, sex="female", stature_m=1.50, mass_kg=72.0, age_years=70.0),
-    "tall thin man": GaitParameters(sample_id=2, stature_m=1.95, mass_kg=70.0, thigh_proportion=1.05),
+    "tall thin man with a short right leg": GaitParameters(
+        sample_id=2, stature_m=1.95, mass_kg=70.0, leg_length_difference_m=-0.04
+    ),
     "thin woman": GaitParameters(sample_id=3, sex="female", stature_m=1.68, mass_kg=52.0, arm_proportion=0.95),
     "heavy man": GaitParameters(sample_id=4, stature_m=1.78, mass_kg=112.0, trunk_proportion=1.05),
 }
