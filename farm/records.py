@@ -88,6 +88,9 @@ def _freeze(record: Any) -> None:
             object.__setattr__(record, item.name, copy)
 
 
+MAX_STRETCH_REFLEX_S = 5.0
+"""At such a gain a stretch of a fifth of a fibre length per second, beyond the threshold, calls the whole muscle."""
+
 MAX_LEG_DIFFERENCE_M = 0.15
 """Legs further apart than this are not walked on without a raised shoe."""
 
@@ -105,7 +108,7 @@ class Column:
 class GaitParameters:
     """What was drawn for one sample: body, muscles, reflexes, condition. Defaults are the generic man.
 
-    Empty muscle factors stand for ones.
+    Empty muscle factors stand for ones, stretch reflexes without any gain for zeros.
 
     Attributes:
         sample_id: Number of the sample in its campaign.
@@ -115,6 +118,8 @@ class GaitParameters:
         strength: `[M]` maximum isometric force relative to a body of this mass and stature, by muscle.
         fiber_length: `[M]` optimal fibre length relative to this anatomy; below 1 is a contracture.
         tendon_length: `[M]` tendon slack length relative to this anatomy.
+        stretch_reflex: `[M]` gain of each muscle's stretch reflex (s), up to `MAX_STRETCH_REFLEX_S`; 0 in health:
+            excitation per optimal fibre length per second of lengthening (`farm.control.reflex.StretchReflex`).
         leg_length_difference_m: By how much the right leg is longer than the left, within +-`MAX_LEG_DIFFERENCE_M`;
             the shorter leg is short of what stature and proportions give both.
         reflex_gain_names: Names of the G reflex gains.
@@ -139,6 +144,7 @@ class GaitParameters:
     strength: NDArray[np.float64] = field(default_factory=lambda: np.ones(0))
     fiber_length: NDArray[np.float64] = field(default_factory=lambda: np.ones(0))
     tendon_length: NDArray[np.float64] = field(default_factory=lambda: np.ones(0))
+    stretch_reflex: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     activation_time_s: float = 0.010
     deactivation_time_s: float = 0.040
     neural_delay_scale: float = 1.0
@@ -161,6 +167,14 @@ class GaitParameters:
                 object.__setattr__(self, name, np.ones(count))
             elif value.shape != (count,) or not np.all(value > 0):
                 raise ValueError(f"{name} must be {count} positive numbers, one for each muscle; got {value!r}")
+        if not np.any(self.stretch_reflex):
+            object.__setattr__(self, "stretch_reflex", np.zeros(count))
+        elif self.stretch_reflex.shape != (count,) or not np.all(
+            (self.stretch_reflex >= 0) & (self.stretch_reflex <= 5)
+        ):
+            raise ValueError(
+                f"stretch_reflex must be {count} numbers from 0 to 5, one for each muscle; got {self.stretch_reflex!r}"
+            )
         _freeze(self)
         for name in ("stature_m", "mass_kg"):
             if not getattr(self, name) > 0:
@@ -195,14 +209,15 @@ class GaitParameters:
             (Column("affected_left", "1", "1 if the condition affects the left leg"),
              float(self.side in ("left", "both"))),
         ]  # fmt: skip
-        for prefix, text in (
-            ("strength", "maximum isometric force relative to a body of this size"),
-            ("fiber_length", "optimal fibre length relative to this anatomy"),
-            ("tendon_length", "tendon slack length relative to this anatomy"),
+        for prefix, unit, text in (
+            ("strength", "1", "maximum isometric force relative to a body of this size"),
+            ("fiber_length", "1", "optimal fibre length relative to this anatomy"),
+            ("tendon_length", "1", "tendon slack length relative to this anatomy"),
+            ("stretch_reflex", "s", "excitation per optimal fibre length per second of stretch beyond a threshold"),
         ):
             values = getattr(self, prefix)
             rows += [
-                (Column(f"{prefix}_{muscle}", "1", f"{muscle}: {text}"), float(value))
+                (Column(f"{prefix}_{muscle}", unit, f"{muscle}: {text}"), float(value))
                 for muscle, value in zip(self.plan.muscles, values, strict=True)
             ]
         for side, gains in zip("rl", self.reflex_gains, strict=True):
@@ -235,6 +250,9 @@ class GaitParameters:
             drawn |= {name: float(whole[name]) for name, _, _ in _SCALARS}
             for factor in ("strength", "fiber_length", "tendon_length"):
                 drawn[factor] = np.array([float(cells[f"{factor}_{name}"]) for name in BODY_PLANS[body_model].muscles])
+            drawn["stretch_reflex"] = np.array(
+                [float(cells.get(f"stretch_reflex_{name}", 0.0)) for name in BODY_PLANS[body_model].muscles]
+            )
             gains = [float(cells[f"gain_{name}_{side}"]) for side in "rl" for name in names]
         except KeyError as error:
             raise ValueError(f"there is no {error.args[0]!r}") from None

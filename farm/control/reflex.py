@@ -114,6 +114,15 @@ HIP_DELAY_S, KNEE_DELAY_S, ANKLE_DELAY_S = 0.005, 0.010, 0.020
 CONTROL_STEP_S = HIP_DELAY_S
 """200 Hz: one step is the shortest delay."""
 
+STRETCH_DELAY_S = 0.030
+"""From a calf muscle's stretch to the excitation that it calls: a design choice between the 20 ms of this model's other
+reflexes of the ankle and the 40 ms after which the calf's electromyogram answers a stretch (Sinkjaer et al. 1996)."""
+
+STRETCH_THRESHOLD = 1.0
+"""Optimal fibre lengths per second below which a stretched muscle stays silent. A design choice: our tendons are rigid,
+so that the calf's fibres of healthy walkers lengthen at 0.3 while the ankle rocks over the standing foot, and at 2 to 4
+when the foot is loaded and when it is lifted in swing."""
+
 _DELAYS: dict[str, float] = {
     "pelvis_pitch": HIP_DELAY_S, "trunk_pitch": HIP_DELAY_S, "trunk_pitch_rate": HIP_DELAY_S,
     "forward_velocity": HIP_DELAY_S, "load": KNEE_DELAY_S, "phi_hip": HIP_DELAY_S, "phi_hip_rate": HIP_DELAY_S,
@@ -121,7 +130,7 @@ _DELAYS: dict[str, float] = {
     "force_rect_fem": KNEE_DELAY_S, "force_vasti": KNEE_DELAY_S,
     "force_gastroc": ANKLE_DELAY_S, "force_soleus": ANKLE_DELAY_S,
     "trunk_roll": HIP_DELAY_S, "trunk_roll_rate": HIP_DELAY_S, "lateral_velocity": HIP_DELAY_S,
-    "hip_adduction": HIP_DELAY_S,
+    "hip_adduction": HIP_DELAY_S, "lengthening": STRETCH_DELAY_S,
 }  # fmt: skip
 
 CONTACT_LOAD = 0.1
@@ -183,6 +192,33 @@ class DelayLine:
         newer = self._ring[(self._now - self._whole) % len(self._ring), self._columns]
         older = self._ring[(self._now - self._whole - 1) % len(self._ring), self._columns]
         return np.asarray(newer + self._part * (older - newer))
+
+
+class StretchReflex:
+    """Spasticity: each muscle is called by its own fibres' fast lengthening, some 30 ms ago, in every phase of gait.
+
+    stimulation += gain * max(0, lengthening - `STRETCH_THRESHOLD`), the velocity part of a hyperactive muscle spindle
+    loop whose modulation by the gait's phases is lost (Jansen et al. 2014, doi 10.1186/1743-0003-11-78).
+
+    Args:
+        gains: `[M]` s, by muscle.
+        control_step_s: Time between two calls of `added_to`.
+        delay_scale: As of `ReflexController`.
+    """
+
+    def __init__(self, gains: NDArray[np.float64], control_step_s: float, delay_scale: float = 1.0) -> None:
+        self._gains = gains
+        self._delay = DelayLine(control_step_s, delay_scale, senses=("lengthening",) * len(gains))
+
+    def added_to(self, stimulation: NDArray[np.float64], lengthening: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Stimulations `[M]` with what the stretch adds, at most 1.
+
+        Args:
+            stimulation: `[M]` of the other reflexes.
+            lengthening: `[M]` of the fibres at this instant (optimal fibre lengths per second), delayed here.
+        """
+        stretch = np.maximum(self._delay.push(lengthening) - STRETCH_THRESHOLD, 0.0)
+        return np.minimum(stimulation + self._gains * stretch, 1.0)
 
 
 def _base(sense: str) -> str:

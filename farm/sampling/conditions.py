@@ -26,6 +26,7 @@ class Condition:
     Attributes:
         strength: Muscle group -> factor on maximum isometric force.
         fiber_length: Muscle group -> factor on optimal fibre length (below 1: contracture).
+        stretch_reflex: Muscle group -> added to the gain of its stretch reflex (s): spasticity.
         deactivation: Factor on the deactivation time constant.
         delay: Factor on sensory delays.
         noise: Added to the standard deviation of the excitation's noise.
@@ -44,6 +45,7 @@ class Condition:
     sides: tuple[Side, ...]
     strength: Mapping[str, float] = field(default_factory=dict)
     fiber_length: Mapping[str, float] = field(default_factory=dict)
+    stretch_reflex: Mapping[str, float] = field(default_factory=dict)
     deactivation: float = 1.0
     delay: float = 1.0
     noise: float = 0.0
@@ -56,7 +58,7 @@ class Condition:
     def shows_in(self, body_model: BodyModel) -> bool:
         """Whether such a body has anything that the condition changes: the planar one has no hip abductors."""
         groups = BODY_PLANS[body_model].muscle_groups
-        muscles = {*self.strength, *self.fiber_length}
+        muscles = {*self.strength, *self.fiber_length, *self.stretch_reflex}
         whole = (self.deactivation, self.delay, self.trunk_stiffness, self.arm_swing) != (1.0, 1.0, 1.0, 1.0)
         return not muscles or whole or bool(self.noise) or bool(muscles & set(groups))
 
@@ -114,6 +116,14 @@ CONDITIONS: Mapping[str, Condition] = MappingProxyType(
                 "Optimal fibre length of soleus and gastrocnemius down to 0.70 (Ong et al. 2019)",
                 _ONE_OR_BOTH,
                 fiber_length={"soleus": 0.70, "gastroc": 0.70},
+            ),
+            Condition(
+                "equinus_hyperreflexia",
+                "Spastic calf: soleus and gastrocnemius contract when they are stretched fast, in every phase of gait.",
+                "Velocity feedback of the calf after Jansen et al. 2014 (doi 10.1186/1743-0003-11-78) and Bruel et al. "
+                "2022 (doi 10.1113/JP282609); the gain of 0.2 s is a design choice",
+                _ONE_OR_BOTH,
+                stretch_reflex={"soleus": 0.2, "gastroc": 0.2},
             ),
             Condition(
                 "hemiparesis",
@@ -242,6 +252,7 @@ class Impairment:
 
     strength: NDArray[np.float64]
     fiber_length: NDArray[np.float64]
+    stretch_reflex: NDArray[np.float64]
     deactivation: float
     delay: float
     noise: float
@@ -272,18 +283,14 @@ def impair(name: str, severity: float, side: Side, *, plan: BodyPlan = PLANAR) -
     spec = condition(name)
     affected = {"right": ("r",), "left": ("l",), "both": ("r", "l"), "none": ()}[side]
 
-    def factors(table: Mapping[str, float]) -> NDArray[np.float64]:
-        values = np.ones(len(plan.muscles))
-        for i, muscle in enumerate(plan.muscles):
-            group, leg = muscle[:-2], muscle[-1]
-            if leg in affected:
-                values[i] = table.get(group, 1.0) ** severity
-        return values
+    def by_muscle(table: Mapping[str, float], other: float) -> NDArray[np.float64]:
+        return np.array([table.get(muscle[:-2], other) if muscle[-1] in affected else other for muscle in plan.muscles])
 
     general = severity if affected else 0.0
     return Impairment(
-        strength=factors(spec.strength),
-        fiber_length=factors(spec.fiber_length),
+        strength=by_muscle({group: factor**severity for group, factor in spec.strength.items()}, 1.0),
+        fiber_length=by_muscle({group: factor**severity for group, factor in spec.fiber_length.items()}, 1.0),
+        stretch_reflex=by_muscle({group: gain * severity for group, gain in spec.stretch_reflex.items()}, 0.0),
         deactivation=spec.deactivation**general,
         delay=spec.delay**general,
         noise=spec.noise * general,

@@ -24,6 +24,7 @@ def impaired(person: GaitParameters, condition: str, severity: float, side: Side
         mass_kg=mass_kg,
         strength=person.strength * effect.strength,
         fiber_length=person.fiber_length * effect.fiber_length,
+        stretch_reflex=person.stretch_reflex + effect.stretch_reflex,
         deactivation_time_s=person.deactivation_time_s * effect.deactivation,
         neural_delay_scale=person.neural_delay_scale * effect.delay,
         motor_noise=person.motor_noise + effect.noise,

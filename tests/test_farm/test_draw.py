@@ -61,7 +61,10 @@ def test_a_left_impairment_is_the_mirror_image_of_the_right() -> None:
         np.testing.assert_array_equal(right.strength[:half], left.strength[half:])
         np.testing.assert_array_equal(right.fiber_length[half:], left.fiber_length[:half])
         assert right.leg_length_difference_m == -left.leg_length_difference_m
-        changed = [right.strength[:half] < 1, right.fiber_length[:half] < 1, [right.leg_length_difference_m < 0]]
+        np.testing.assert_array_equal(right.stretch_reflex[:half], left.stretch_reflex[half:])
+        assert np.all(right.stretch_reflex[half:] == 0.0)
+        changed = [right.strength[:half] < 1, right.fiber_length[:half] < 1, right.stretch_reflex[:half] > 0,
+                   [right.leg_length_difference_m < 0]]  # fmt: skip
         assert np.any(np.concatenate(changed)), name
         assert np.all(right.strength[half:] == 1.0)
 
@@ -77,6 +80,7 @@ def test_worse_is_weaker(name: str, one: float, other: float) -> None:
         assert b.arm_swing <= a.arm_swing
         assert np.all(b.strength <= a.strength + 1e-12)
         assert np.all(b.fiber_length <= a.fiber_length + 1e-12)
+        assert np.all(b.stretch_reflex >= a.stretch_reflex)
         assert np.all(impair(name, 0.0, side).strength == 1.0)
 
 

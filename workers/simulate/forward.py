@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from farm.axes import GRAVITY_M_S2
 from farm.config import SAMPLE_RATE_HZ
-from farm.control.reflex import BASE_STIMULATION, CONTROL_STEP_S, LEG_SENSES, LegGains, ReflexController
+from farm.control.reflex import BASE_STIMULATION, CONTROL_STEP_S, LEG_SENSES, LegGains, ReflexController, StretchReflex
 from farm.errors import SimulationDiverged
 from farm.records import GaitParameters
 from farm.seeds import Stream, generator
@@ -89,6 +89,7 @@ class _Handles:
     """
 
     state: osim.State
+    muscles: tuple[osim.Muscle, ...]
     reflex_muscles: tuple[tuple[osim.Muscle, ...], ...]
     contacts: tuple[tuple[osim.SmoothSphereHalfSpaceForce, ...], ...]
 
@@ -136,6 +137,11 @@ class Walk:
             control_step_s=control_step_s,
             delay_scale=parameters.neural_delay_scale,
         )
+        self.stretch_reflex = (
+            StretchReflex(parameters.stretch_reflex, control_step_s, parameters.neural_delay_scale)
+            if np.any(parameters.stretch_reflex)
+            else None  # asking OpenSim for 18 muscles' speeds costs healthy people's time
+        )
 
     def _start(self) -> _Handles:
         state = self.model.initSystem()
@@ -152,6 +158,7 @@ class Walk:
         forces = self.model.getForceSet()
         return _Handles(
             state,
+            tuple(muscles.get(name) for name in self.parameters.plan.muscles),
             tuple(
                 tuple(muscles.get(f"{group}_{side}") for group in ("rect_fem", "vasti", "gastroc", "soleus"))
                 for side in "rl"
@@ -206,7 +213,7 @@ class Walk:
                 end, detail = "diverged", str(error)
                 break
             senses = self._sense(state, q, u)
-            control = self._control(senses, q, u, noise[step])
+            control = self._control(self._stimulate(state, senses), q, u, noise[step])
             if step % self._steps_per_sample == 0:
                 times.append(now_s)
                 states.append((y, q, u))
@@ -274,11 +281,25 @@ class Walk:
             senses += [q[lean] + q[bending], u[lean] + u[bending], u[at["pelvis_tz"]], *adduction]
         return np.array(senses)
 
+    def _stimulate(self, state: osim.State, senses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the reflexes make of this instant: `[M]` stimulations."""
+        stimulation = np.asarray(self.controller.step(senses))
+        if self.stretch_reflex is None:
+            return stimulation
+        lengthening = [
+            muscle.getFiberVelocity(state) / muscle.getOptimalFiberLength() for muscle in self._handles.muscles
+        ]
+        return self.stretch_reflex.added_to(stimulation, np.array(lengthening))
+
     def _control(
-        self, senses: NDArray[np.float64], q: NDArray[np.float64], u: NDArray[np.float64], noise: NDArray[np.float64]
+        self,
+        stimulation: NDArray[np.float64],
+        q: NDArray[np.float64],
+        u: NDArray[np.float64],
+        noise: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Muscle excitations with their noise and lag, then the shoulders' torques over their maximum."""
-        excitation = np.clip(np.asarray(self.controller.step(senses)) * (1.0 + noise), BASE_STIMULATION, 1.0)
+        excitation = np.clip(stimulation * (1.0 + noise), BASE_STIMULATION, 1.0)
         if self._excitation is not None:
             rise, fall = self._lag_keeps
             keep = np.where(excitation > self._excitation, rise, fall)

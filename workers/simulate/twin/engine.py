@@ -31,7 +31,7 @@ from workers.simulate.forward import (
 from workers.simulate.twin.dynamics import HEIGHT, HEIGHT_OF_X, HEIGHT_OF_Y, HEIGHT_OF_Z, place, scratch
 from workers.simulate.twin.loop import COMPLETED, FELL, NOT_A_NUMBER, walk
 from workers.simulate.twin.pack import Floats, pack
-from workers.simulate.twin.reflex import delays, fresh_phases, physical_gains
+from workers.simulate.twin.reflex import delays, fresh_phases, physical_gains, stretch_delays
 
 STEPS_PER_SAMPLE = steps_per_sample(CONTROL_STEP_S)
 
@@ -54,6 +54,9 @@ class TwinWalk:
         self.model = pack(self.description)
         self._substeps = round(CONTROL_STEP_S / substep_s)
         self._delays = delays(CONTROL_STEP_S, parameters.neural_delay_scale, frontal=parameters.body_model == "3d")
+        self._stretch_delays = stretch_delays(
+            CONTROL_STEP_S, parameters.neural_delay_scale, len(parameters.plan.muscles)
+        )
         self._seed = seed
         self._noise = np.zeros((1, len(self.description.muscles)))
         self._lock = threading.Lock()
@@ -100,8 +103,9 @@ class TwinWalk:
         fallen_height = FALLEN_PELVIS_HEIGHT * float(self._start[0][self.model.height])
         code, step, rows, fault = walk(
             self.model, physical_gains(self.parameters.reflex_gains if gains is None else gains),
-            *self._delays, noise, fresh_phases(), scratch(self.model), q, u, activation, steps, self._substeps,
-            CONTROL_STEP_S / self._substeps, STEPS_PER_SAMPLE, fallen_height, MAX_SPEED, states, controls, loads,
+            *self._delays, self.parameters.stretch_reflex, *self._stretch_delays, noise, fresh_phases(),
+            scratch(self.model), q, u, activation, steps, self._substeps, CONTROL_STEP_S / self._substeps,
+            STEPS_PER_SAMPLE, fallen_height, MAX_SPEED, states, controls, loads,
         )  # fmt: skip
         end, detail = self._verdict(code, step * CONTROL_STEP_S, fault, u)
         return Rollout(

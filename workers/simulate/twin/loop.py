@@ -17,7 +17,7 @@ from workers.simulate.twin.compiled import compiled, inlined
 from workers.simulate.twin.dynamics import Scratch, accelerate, gather
 from workers.simulate.twin.forces import activation_rates
 from workers.simulate.twin.pack import Floats, Ints, TwinModel
-from workers.simulate.twin.reflex import FRONTAL, delayed, reflexes
+from workers.simulate.twin.reflex import FRONTAL, delayed, reflexes, stretch_reflex
 
 COMPLETED, FELL, NOT_A_NUMBER, TOO_FAST = range(4)
 
@@ -71,15 +71,25 @@ def sense(model: TwinModel, q: Floats, u: Floats, work: Scratch, senses: Floats)
         senses[FRONTAL + 4] = q[at[13]]
 
 
+@inlined
+def lengthening(model: TwinModel, work: Scratch, speed: Floats) -> None:
+    """Lengthening speeds of the fibres `[M]` (optimal lengths per second), from what `gather` left in `work`."""
+    for m in range(len(speed)):
+        speed[m] = work.unit[1, m] * work.unit[2, m] / model.muscles[1, m]
+
+
 @compiled
 def walk(
-    model: TwinModel, gains: Floats, whole: Ints, part: Floats, noise: Floats, phases: Floats, work: Scratch,
+    model: TwinModel, gains: Floats, whole: Ints, part: Floats, stretch: Floats, stretch_whole: Ints,
+    stretch_part: Floats, noise: Floats, phases: Floats, work: Scratch,
     q: Floats, u: Floats, activation: Floats, steps: int, substeps: int, substep_s: float, steps_per_sample: int,
     fallen_height: float, max_speed: float, states: Floats, controls: Floats, loads: Floats,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Walk for `steps` control steps, or until a fall or a divergence.
 
     Args:
+        whole, part: Delays of the senses, in control steps; stretch_whole, stretch_part: of the stretch reflex.
+        stretch: `[M]` gains of the stretch reflex (s).
         noise: `[N, M]` motor noise factors by control step; the last row holds on.
         q, u, activation: The start; left at the end.
         states, controls, loads: `[T, 2 Q + M]`, `[T, M + R]`, `[T, 2]`, filled.
@@ -91,11 +101,14 @@ def walk(
     udot, adot = np.zeros(coordinates), np.zeros(muscles)
     senses, arrived = np.zeros(len(whole)), np.zeros(len(whole))
     ring = np.zeros((whole.max() + 2, len(whole)))
+    spastic = np.any(stretch > 0.0)
+    speed, felt = np.zeros(muscles), np.zeros(muscles)
+    stretch_ring = np.zeros((stretch_whole.max() + 2, muscles))
     control = np.zeros(muscles + len(model.reflexes))
     # OpenSim has taken the derivatives of a control interval's first instant before the new controls come: its first
     # half step still runs under the controls of the interval before, and the very first under none.
     held = np.zeros(len(control))
-    now, rows = -1, 0
+    now, stretch_now, rows = -1, -1, 0
     for step in range(steps + 1):
         for i in range(coordinates):
             if not (math.isfinite(q[i]) and math.isfinite(u[i])):
@@ -109,6 +122,10 @@ def walk(
         sense(model, q, u, work, senses)
         now = delayed(ring, now, whole, part, senses, arrived)
         reflexes(arrived, gains, phases, control[:muscles])
+        if spastic:
+            lengthening(model, work, speed)
+            stretch_now = delayed(stretch_ring, stretch_now, stretch_whole, stretch_part, speed, felt)
+            stretch_reflex(stretch, felt, control[:muscles])
         _excite(model, noise[min(step, len(noise) - 1)], held, control, step > 0)
         _shoulders(model, q, u, control)
         if step % steps_per_sample == 0:

@@ -13,6 +13,7 @@ from farm.control.reflex import (
     GAIN_NAMES_3D,
     SENSES,
     SENSES_3D,
+    STRETCH_THRESHOLD,
     DelayLine,
     LegGains,
 )
@@ -68,6 +69,12 @@ def physical_gains(normalised: Floats) -> Floats:
 def delays(control_step_s: float, delay_scale: float, *, frontal: bool = False) -> tuple[Ints, Floats]:
     """Sensory delays (`[24]`, with the frontal plane `[29]`) in control steps: whole steps, and the fraction left."""
     line = DelayLine(control_step_s, delay_scale, senses=SENSES_3D if frontal else SENSES)
+    return line._whole.astype(np.int64), line._part
+
+
+def stretch_delays(control_step_s: float, delay_scale: float, muscles: int) -> tuple[Ints, Floats]:
+    """Delays `[M]` of the stretch reflex, as `delays`."""
+    line = DelayLine(control_step_s, delay_scale, senses=("lengthening",) * muscles)
     return line._whole.astype(np.int64), line._part
 
 
@@ -135,6 +142,13 @@ def reflexes(arrived: Floats, gains: Floats, phases: Floats, stimulation: Floats
             both and not lead,
             stimulation[2 * half - 2 :],
         )
+
+
+@compiled
+def stretch_reflex(gains: Floats, arrived: Floats, stimulation: Floats) -> None:
+    """Add to stimulations `[M]` what delayed lengthening speeds `[M]` call: see `farm.control.reflex.StretchReflex`."""
+    for m in range(len(gains)):
+        stimulation[m] = min(stimulation[m] + gains[m] * _pos(arrived[m] - STRETCH_THRESHOLD), 1.0)
 
 
 @compiled
