@@ -30,7 +30,7 @@ def test_the_shipped_archive_is_sound() -> None:
         assert row.robustness * 8 == round(row.robustness * 8), "a share of eight people"
 
 
-ILL = 16
+ILL = 18
 """Conditions of the planar body that have walkers."""
 
 
@@ -61,6 +61,9 @@ def worse(condition: str, side: str, label: str) -> float:
         ("crouch", "both", "cadence", +1),
         ("knee_extensor_weakness", "right", "gait_speed", -1),
         ("knee_extensor_weakness", "right", "step_length", -1),
+        ("leg_length_difference", "right", "peak_knee_flexion_l", +1),  # the long leg is folded to swing past
+        ("equinus_hyperreflexia", "both", "step_length", -1),
+        ("equinus_hyperreflexia", "both", "cadence", +1),
         ("obesity", "both", "gait_speed", -1),
         ("obesity", "both", "cadence", -1),
     ],
