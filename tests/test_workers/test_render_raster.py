@@ -21,7 +21,7 @@ from workers.render import raster as raster_module
 from workers.render.context import gl_context
 from workers.render.film import Stage, bounding_boxes, set_stage
 from workers.render.objects import kit, targets
-from workers.render.plan import apart
+from workers.render.plan import Receiver, apart
 from workers.render.probe import drawn_by
 from workers.render.raster import Pictures as Drawn
 from workers.render.raster import Raster
@@ -163,6 +163,44 @@ def test_kept_backdrops_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = draw(moments=1)
     monkeypatch.setattr(raster_module.Raster, "_picture", _whole_picture)
     assert np.array_equal(kept.rgb, draw(moments=1).rgb)
+
+
+@pytest.mark.parametrize("share", [0.9, 1.1])
+def test_only_what_shadows_cannot_touch_is_drawn_without_them(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board before the walker and one behind: the same pictures as when every panel is asked for shadows."""
+    chosen = draw(board(2, 2, share, 1.2), moments=1)
+    asked: list[bool] = []
+
+    def touched(self: Receiver, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        asked.extend(truly(self, low, high)[0].ravel().tolist())
+        return np.ones(low.shape[:2], bool), np.ones(low.shape[:2], bool)
+
+    truly = Receiver.touched
+    monkeypatch.setattr(Receiver, "touched", touched)
+    assert np.array_equal(draw(board(2, 2, share, 1.2), moments=1).rgb, chosen.rgb)
+    assert any(asked)
+    assert not all(asked)
+
+
+def test_a_wall_that_the_lamp_reaches_and_shadows_meet_receives_them() -> None:
+    """Shadows of somebody whose shadow would end beyond the wall; not if the lamp shines on its back, or it is too far."""
+    here = stage()
+    low = dataclasses.replace(here.scene.light, direction=(0.0, -0.6, 0.8))
+    receiver = Receiver(wall(2.0), low)
+    someone = np.array([[[-0.4, 0.0, -0.2]]]), np.array([[[0.4, 1.8, 2.4]]])
+    assert [bool(each.any()) for each in receiver.touched(*someone)] == [True, True]
+    away = Receiver(wall(2.0), dataclasses.replace(low, direction=(0.0, -0.6, -0.8)))
+    assert [bool(each.any()) for each in away.touched(*someone)] == [False, False]
+    too_far = Receiver(wall(2.5), low)
+    assert [bool(each.any()) for each in too_far.touched(*someone)] == [False, False]
+
+
+def wall(z: float) -> Panel:
+    """4 m by 3 m across z, facing -z."""
+    corners = np.array([[-2.0, 0.0, z], [-2.0, 3.0, z], [2.0, 3.0, z], [2.0, 0.0, z]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    return Panel("wall", corners, np.tile([0.0, 0.0, -1.0], (4, 1)), faces, np.full((4, 3), 0.7), np.zeros((4, 2)), 0.0,
+                 np.full((4, 4, 3), 255, np.uint8))  # fmt: skip
 
 
 def _whole_picture(self: Raster, plan: raster_module.Plan, view: int) -> np.ndarray:

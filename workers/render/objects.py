@@ -108,6 +108,57 @@ def targets(context: GlContext, size: tuple[int, int], samples: int) -> Targets:
     return _targets[key]
 
 
+class KeptPictures:
+    """A frame buffer for empty rooms, sample by sample with their depths, from which they are put back.
+
+    Args:
+        size: Breadth and height of all of it in pixels.
+        samples: As of the frame buffer for which it keeps.
+    """
+
+    def __init__(self, size: tuple[int, int], samples: int) -> None:
+        from OpenGL import GL
+
+        self._frame = _frame(size, (GL.GL_RGBA8,), GL.GL_DEPTH_COMPONENT24, samples)
+
+    def keep(self, source: int, window: tuple[int, int, int, int]) -> None:
+        """Take a window (x, y, width, height) of another frame buffer, at its place there."""
+        _copy(source, self._frame, window)
+
+    def put_back(self, target: int, window: tuple[int, int, int, int]) -> None:
+        """Write a window into another frame buffer, at its place here."""
+        _copy(self._frame, target, window)
+
+    def delete(self) -> None:
+        """Free what it holds on the GL side."""
+        from OpenGL import GL
+
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._frame)
+        buffers = [
+            int(
+                GL.glGetFramebufferAttachmentParameteriv(
+                    GL.GL_FRAMEBUFFER, place, GL.GL_FRAMEBUFFER_ATTACHMENT_OBJECT_NAME
+                )
+            )
+            for place in (GL.GL_COLOR_ATTACHMENT0, GL.GL_DEPTH_ATTACHMENT)
+        ]
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, 0)
+        GL.glDeleteFramebuffers(1, np.array([self._frame], np.uint32))
+        GL.glDeleteRenderbuffers(len(buffers), np.array(buffers, np.uint32))
+
+
+def _copy(source: int, target: int, window: tuple[int, int, int, int]) -> None:
+    """Copy a window's samples and depths from one frame buffer to the same place of another of as many samples."""
+    from OpenGL import GL
+
+    x, y, w, h = window
+    GL.glDisable(GL.GL_SCISSOR_TEST)
+    GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, source)
+    GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, target)
+    everything = GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT
+    GL.glBlitFramebuffer(x, y, x + w, y + h, x, y, x + w, y + h, everything, GL.GL_NEAREST)
+
+
 def _texture(size: tuple[int, int]) -> int:
     """A texture for colours, without mipmaps."""
     from OpenGL import GL

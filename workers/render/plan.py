@@ -1,4 +1,5 @@
-"""What is worked out for pictures before anything is drawn: where each view looks, and where in it people are."""
+"""What is worked out for pictures before anything is drawn: where each view looks, where in it people are, and which
+of the room's panels their shadows touch."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scenes.body import BodyMesh
 from scenes.light import Light
 from scenes.outline import Outline, soles
+from scenes.panel import Panel
 from scenes.surface import Array
 from workers.render import shaders
 
@@ -21,6 +23,9 @@ NEAR_M, FAR_M = 0.1, 80.0
 
 _FEET_DARK_M = 0.27
 """How far from a foot the floor is visibly darker."""
+
+_FLOOR_LEVEL_M = 0.01
+"""What lies no higher is floor: feet darken it, and shadows lie where the lamp casts them on it."""
 
 _OUTLINE_SLACK_M = 0.02
 """How far a figure may reach out of its outline's points."""
@@ -51,6 +56,7 @@ class Plan:
         body: `[M, 8, 3]` corners of the walker's box (m).
         near: `[M, C, G, 4]` windows that each figure and its shadow may touch; without breadth where none is seen.
         figure: `[M, C, G, 4]` windows that each figure may touch itself, the walker first.
+        shade: `[M, C, P, G, 4]` windows in which each panel may be darker for each figure; a part of `near`.
         levels: `[M, C]`.
         poses: `[M, C, 4, 4]` world from camera.
     """
@@ -60,6 +66,7 @@ class Plan:
     body: Array
     near: NDArray[np.int64]
     figure: NDArray[np.int64]
+    shade: NDArray[np.int64]
     levels: NDArray[np.int64]
     poses: Array
 
@@ -88,10 +95,14 @@ class Planner:
 
     Args:
         figures: The walker's coarsest mesh, then the passers-by.
+        panels: What shadows fall on.
     """
 
-    def __init__(self, figures: Sequence[BodyMesh], light: Light, image_size: tuple[int, int]) -> None:
+    def __init__(
+        self, figures: Sequence[BodyMesh], panels: Sequence[Panel], light: Light, image_size: tuple[int, int]
+    ) -> None:
         self._meshes = tuple(figures)
+        self._receivers = [Receiver(panel, light) for panel in panels]
         self._outlines = [Outline(mesh) for mesh in figures]
         self._light = light
         self._size = image_size
@@ -112,14 +123,16 @@ class Planner:
         body = corners(low - _OUTLINE_SLACK_M, high + _OUTLINE_SLACK_M)  # [M, G, 8, 3]
         edge = shadow_edge(self._light)
         beyond = _OUTLINE_SLACK_M + 2 * SHADOW_REACH_M * edge
-        reached = np.concatenate(
-            [
-                corners(low - _FEET_DARK_M, high + _FEET_DARK_M),
-                _cast(corners(low - beyond, high + beyond), self._light),
-            ],
-            axis=2,
-        )  # [M, G, 16, 3]
-        near, figure = (_windows(clip, points, self._size) for points in (reached, body))
+        around_feet = corners(low - _FEET_DARK_M, high + _FEET_DARK_M)
+        cast = _cast(corners(low - beyond, high + beyond), self._light)
+        on_floor = np.concatenate([around_feet * [1.0, 0.0, 1.0], cast], axis=2)
+        reached = np.concatenate([around_feet, cast], axis=2)  # [M, G, 16, 3]
+        near, figure, floor = (_windows(clip, points, self._size) for points in (reached, body, on_floor))
+        touched = [receiver.touched(reached.min(axis=2), reached.max(axis=2)) for receiver in self._receivers]
+        shade = np.zeros((*clip.shape[:2], len(touched), *near.shape[2:]), np.int64)
+        for number, (anywhere, above_floor) in enumerate(touched):
+            where = np.where(above_floor[:, None, :, None], near, floor)
+            shade[:, :, number] = np.where(anywhere[:, None, :, None], where, 0)
         shadow = _shadow_clip(self._light, 0.5 * (low + high))
         texture_place = _TEXTURE_FROM_CLIP @ shadow
         place = np.einsum("mgij,mgpj->mgpi", texture_place[..., :2, :3], body) + texture_place[..., None, :2, 3]
@@ -144,9 +157,26 @@ class Planner:
             body=body[:, 0],
             near=near,
             figure=figure,
+            shade=shade,
             levels=levels,
             poses=world_from_camera,
         )
+
+
+class Receiver:
+    """Where a panel may receive shadows: its faces that the lamp can reach."""
+
+    def __init__(self, panel: Panel, light: Light) -> None:
+        lit = (panel.normals[panel.faces] @ np.array(light.direction) < 0.0).any(axis=1)
+        corner = panel.vertices[panel.faces[lit]]
+        self._low, self._high = corner.min(axis=1), corner.max(axis=1)
+
+    def touched(self, low: Array, high: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whether boxes `[M, G, 3]` (m, corners) touch such a face, and whether one above the floor: `[M, G]` each."""
+        some = ((self._high >= low.min(axis=(0, 1))) & (self._low <= high.max(axis=(0, 1)))).all(axis=1)
+        faces_low, faces_high = self._low[some], self._high[some]
+        meet = ((faces_high >= low[..., None, :]) & (faces_low <= high[..., None, :])).all(axis=-1)  # [M, G, T]
+        return meet.any(axis=-1), (meet & (faces_high[:, 1] > _FLOOR_LEVEL_M)).any(axis=-1)
 
 
 def _windows(clip: Array, points: Array, size: tuple[int, int]) -> NDArray[np.int64]:

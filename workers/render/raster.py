@@ -8,7 +8,7 @@ for dearly (`tools/bench_render.py` measures both).
 A graphics card is fed many moments at once: all pictures of a batch lie one below
 the other in one frame buffer, view by view, and each view comes back in one copy. A
 processor is fed one moment, whose pixels stay in its cache, and where a camera
-stands still it draws only the rectangle that people and their shadows reach.
+stands still it puts people and their shadows into the empty room, which it keeps.
 Both give the same pictures, but for the rounding of edges.
 """
 
@@ -29,6 +29,7 @@ from workers.render import shaders
 from workers.render.context import GlContext, gl_context
 from workers.render.objects import (
     SHADOW_MAP_SIZE,
+    KeptPictures,
     PanelPrimitive,
     kit,
     pattern_tiles_texture,
@@ -133,8 +134,10 @@ class Raster:
         self._people = [SkinnedMesh(mesh, self._kit.skin, self._moments) for mesh in meshes]
         self._passers_by = [SkinnedMesh(mesh, self._kit.skin, self._moments) for mesh in passers_by]
         self._figures, self._light = (meshes[-1], *passers_by), light
-        self._planner = Planner(self._figures, light, image_size)
+        self._solids = tuple(panels)
+        self._planner = Planner(self._figures, self._solids, light, image_size)
         self._backdrops: dict[int, tuple[Array, NDArray[np.uint8] | None]] = {}
+        self._kept: KeptPictures | None = None
         self._screened = np.full((2, 2, 3), np.nan)  # of the eyes' and the walker's boxes: low and high corner
 
     def __enter__(self) -> Raster:
@@ -146,10 +149,16 @@ class Raster:
     def close(self) -> None:
         """Free the scene's buffers and textures; programs and targets stay for the next scene."""
         self._context.make_current()
+        self._forget_backdrops()
         things: tuple[Deletable, ...] = (*self._panels, *self._people, *self._passers_by, self._shots, self._lamp)
         for thing in things:
             thing.delete()
         self._panels, self._people, self._passers_by = [], [], []
+
+    def _forget_backdrops(self) -> None:
+        if self._kept is not None:
+            self._kept.delete()
+        self._kept, self._backdrops = None, {}
 
     def reframe(self, image_size: tuple[int, int], *, views: int) -> None:
         """Draw pictures of another size, or of other views, from now on; the scene stays as it is."""
@@ -158,8 +167,8 @@ class Raster:
         self._size, self._views, self._moments = image_size, views, min(batch, self._most_moments)
         self._keeps_backdrops = self._moments == 1
         self._targets = targets(self._context, (image_size[0], image_size[1] * views * self._moments), self._samples)
-        self._planner = Planner(self._figures, self._light, image_size)
-        self._backdrops = {}
+        self._planner = Planner(self._figures, self._solids, self._light, image_size)
+        self._forget_backdrops()
 
     def draw(
         self,
@@ -276,18 +285,21 @@ class Raster:
             self._clear(self._targets.colour, whole, _NOTHING)
             self._draw_tile(plan, 0, view)
             return self._read_colours(whole)[..., :3]
+        self._kept = self._kept or KeptPictures((self._size[0], self._size[1] * self._views), self._samples)
         if kept is None:
             self._clear(self._targets.colour, whole, _NOTHING)
             self._draw_tile(plan, 0, view, figures=False)
+            self._kept.keep(self._targets.colour, whole)
             kept = self._read_colours(whole)[..., :3].copy()
             self._backdrops[view] = (pose, kept)
         picture = kept.copy()
-        parts = apart(plan.near[0, view])
+        parts = [self._tile(0, view, part) for part in apart(plan.near[0, view])]
         for part in parts:
-            self._clear(self._targets.colour, self._tile(0, view, part), _NOTHING)
+            self._kept.put_back(self._targets.colour, part)
         self._draw_tile(plan, 0, view, backdrop=False)
         for x, y, w, h in parts:
-            picture[y : y + h, x : x + w] = self._read_colours(self._tile(0, view, (x, y, w, h)))[..., :3]
+            below = y - whole[1]
+            picture[below : below + h, x : x + w] = self._read_colours((x, y, w, h))[..., :3]
         return picture
 
     def _draw_shadows(self, plan: Plan, moment: int) -> None:
@@ -310,7 +322,10 @@ class Raster:
                 person.draw(moment)
 
     def _draw_tile(self, plan: Plan, moment: int, view: int, *, figures: bool = True, backdrop: bool = True) -> None:
-        """Draw one view at one moment at its place in the frame buffer: what is near the figures, and the rest."""
+        """Draw one view at one moment at its place in the frame buffer: figures, what they shade, and the rest.
+
+        Without `backdrop` the empty room is there already, depths and all.
+        """
         from OpenGL import GL
 
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._targets.colour)
@@ -318,15 +333,19 @@ class Raster:
         GL.glEnable(GL.GL_SCISSOR_TEST)
         GL.glViewport(*self._tile(moment, view))
         self._shots.choose(moment * self._views + view)
-        for part in apart(plan.near[moment, view]) if figures else ():
-            GL.glScissor(*self._tile(moment, view, part))
+        if figures:
             self._kit.person.use()  # what is near first: behind it nothing is shaded
             for person, window in zip(self._shown(plan, moment, view), plan.figure[moment, view], strict=True):
-                if overlap(part, window):
+                if window[2] > 0:
+                    GL.glScissor(*self._tile(moment, view, window.tolist()))
                     person.draw(moment)
             self._kit.near_room.use()
-            for panel in self._panels:
-                panel.draw()
+            GL.glDepthFunc(GL.GL_LESS if backdrop else GL.GL_LEQUAL)
+            for panel, windows in zip(self._panels, plan.shade[moment, view], strict=True):
+                for part in apart(windows):
+                    GL.glScissor(*self._tile(moment, view, part))
+                    panel.draw()
+            GL.glDepthFunc(GL.GL_LESS)
         if backdrop:
             GL.glScissor(*self._tile(moment, view))
             self._kit.room.use()
