@@ -280,7 +280,7 @@ def stages_ms(
         timed("read", kind, "_read_colours"),
         timed("read", kind, "_resolve"),
         timed("read", kind, "_pack"),
-        timed("read", raster_module, "_read"),
+        timed("read", raster_module, "read_numbers"),
         timed("visibility", OcclusionWorld, "visibility"),
     ]
     try:

@@ -183,7 +183,7 @@ def test_only_what_shadows_cannot_touch_is_drawn_without_them(share: float, monk
 
 
 def test_a_wall_that_the_lamp_reaches_and_shadows_meet_receives_them() -> None:
-    """Shadows of somebody whose shadow would end beyond the wall; not if the lamp shines on its back, or it is too far."""
+    """Somebody's shadow would end beyond the wall; not if the lamp shines on its back, or it is too far."""
     here = stage()
     low = dataclasses.replace(here.scene.light, direction=(0.0, -0.6, 0.8))
     receiver = Receiver(wall(2.0), low)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from scenes.patterns import TILE, pattern_tiles
 from scenes.surface import Array
 from workers.render import shaders
 from workers.render.context import GlContext
+from workers.render.frames import attach_depth, new_frame
 from workers.render.program import Program
 
 SHADOW_MAP_SIZE = 1024
@@ -96,67 +96,16 @@ def targets(context: GlContext, size: tuple[int, int], samples: int) -> Targets:
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, resolved)
         GL.glFramebufferTexture2D(GL.GL_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_TEXTURE_2D, texture, 0)
         if samples == 1:
-            _attach_depth(size, GL.GL_DEPTH_COMPONENT24)
+            attach_depth(size, GL.GL_DEPTH_COMPONENT24)
         _targets[key] = Targets(
-            colour=_frame(size, (GL.GL_RGBA8,), GL.GL_DEPTH_COMPONENT24, samples) if samples > 1 else resolved,
+            colour=new_frame(size, (GL.GL_RGBA8,), GL.GL_DEPTH_COMPONENT24, samples) if samples > 1 else resolved,
             resolved=resolved,
             resolved_texture=texture,
-            packed=_frame((3 * size[0], size[1]), (GL.GL_R8,), None, 1),
-            parts=_frame(size, (GL.GL_R8,), GL.GL_DEPTH_COMPONENT32F, 1),
-            labels=_frame(size, (GL.GL_R8, GL.GL_R32F), GL.GL_DEPTH_COMPONENT32F, 1),
+            packed=new_frame((3 * size[0], size[1]), (GL.GL_R8,), None, 1),
+            parts=new_frame(size, (GL.GL_R8,), GL.GL_DEPTH_COMPONENT32F, 1),
+            labels=new_frame(size, (GL.GL_R8, GL.GL_R32F), GL.GL_DEPTH_COMPONENT32F, 1),
         )
     return _targets[key]
-
-
-class KeptPictures:
-    """A frame buffer for empty rooms, sample by sample with their depths, from which they are put back.
-
-    Args:
-        size: Breadth and height of all of it in pixels.
-        samples: As of the frame buffer for which it keeps.
-    """
-
-    def __init__(self, size: tuple[int, int], samples: int) -> None:
-        from OpenGL import GL
-
-        self._frame = _frame(size, (GL.GL_RGBA8,), GL.GL_DEPTH_COMPONENT24, samples)
-
-    def keep(self, source: int, window: tuple[int, int, int, int]) -> None:
-        """Take a window (x, y, width, height) of another frame buffer, at its place there."""
-        _copy(source, self._frame, window)
-
-    def put_back(self, target: int, window: tuple[int, int, int, int]) -> None:
-        """Write a window into another frame buffer, at its place here."""
-        _copy(self._frame, target, window)
-
-    def delete(self) -> None:
-        """Free what it holds on the GL side."""
-        from OpenGL import GL
-
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._frame)
-        buffers = [
-            int(
-                GL.glGetFramebufferAttachmentParameteriv(
-                    GL.GL_FRAMEBUFFER, place, GL.GL_FRAMEBUFFER_ATTACHMENT_OBJECT_NAME
-                )
-            )
-            for place in (GL.GL_COLOR_ATTACHMENT0, GL.GL_DEPTH_ATTACHMENT)
-        ]
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, 0)
-        GL.glDeleteFramebuffers(1, np.array([self._frame], np.uint32))
-        GL.glDeleteRenderbuffers(len(buffers), np.array(buffers, np.uint32))
-
-
-def _copy(source: int, target: int, window: tuple[int, int, int, int]) -> None:
-    """Copy a window's samples and depths from one frame buffer to the same place of another of as many samples."""
-    from OpenGL import GL
-
-    x, y, w, h = window
-    GL.glDisable(GL.GL_SCISSOR_TEST)
-    GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, source)
-    GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, target)
-    everything = GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT
-    GL.glBlitFramebuffer(x, y, x + w, y + h, x, y, x + w, y + h, everything, GL.GL_NEAREST)
 
 
 def _texture(size: tuple[int, int]) -> int:
@@ -170,37 +119,6 @@ def _texture(size: tuple[int, int]) -> int:
         GL.glTexParameteri(GL.GL_TEXTURE_2D, name, GL.GL_NEAREST)
     GL.glBindTexture(GL.GL_TEXTURE_2D, 0)
     return texture
-
-
-def _attach_depth(size: tuple[int, int], kind: int) -> None:
-    """Give the bound frame buffer depths."""
-    from OpenGL import GL
-
-    buffer = int(GL.glGenRenderbuffers(1))
-    GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, buffer)
-    GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, kind, *size)
-    GL.glFramebufferRenderbuffer(GL.GL_FRAMEBUFFER, GL.GL_DEPTH_ATTACHMENT, GL.GL_RENDERBUFFER, buffer)
-
-
-def _frame(size: tuple[int, int], colours: Sequence[int], depth: int | None, samples: int) -> int:
-    """A frame buffer with these formats of pixels, `samples` of each."""
-    from OpenGL import GL
-
-    frame = int(GL.glGenFramebuffers(1))
-    GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
-    places = [(kind, GL.GL_COLOR_ATTACHMENT0 + number) for number, kind in enumerate(colours)]
-    for kind, place in [*places, *([(depth, GL.GL_DEPTH_ATTACHMENT)] if depth else [])]:
-        buffer = int(GL.glGenRenderbuffers(1))
-        GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, buffer)
-        if samples > 1:
-            GL.glRenderbufferStorageMultisample(GL.GL_RENDERBUFFER, samples, kind, *size)
-        else:
-            GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, kind, *size)
-        GL.glFramebufferRenderbuffer(GL.GL_FRAMEBUFFER, place, GL.GL_RENDERBUFFER, buffer)
-    GL.glDrawBuffers(len(places), np.array([place for _, place in places], np.uint32))
-    if GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER) != GL.GL_FRAMEBUFFER_COMPLETE:
-        raise RuntimeError(f"this GL driver cannot draw {size[0]}x{size[1]} pixels with {samples} samples")
-    return frame
 
 
 def pattern_tiles_texture(context: GlContext) -> int:

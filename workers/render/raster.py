@@ -27,9 +27,9 @@ from scenes.panel import Panel
 from scenes.surface import Array
 from workers.render import shaders
 from workers.render.context import GlContext, gl_context
+from workers.render.frames import KeptPictures, Window, read_numbers, reset_state, set_state
 from workers.render.objects import (
     SHADOW_MAP_SIZE,
-    KeptPictures,
     PanelPrimitive,
     kit,
     pattern_tiles_texture,
@@ -51,10 +51,6 @@ _NOTHING = (0.8, 0.8, 0.8, 1.0)
 """Colour of what is neither person nor room."""
 
 _UNLABELLED = (0.0, 0.0, 0.0, 0.0)
-
-
-Window = tuple[int, int, int, int]
-"""x, y, width, height in pixels, y from the top."""
 
 
 class Deletable(Protocol):
@@ -204,7 +200,7 @@ class Raster:
         for first in range(0, len(bones), self._moments):
             some = slice(first, first + self._moments)
             plan = walk.part(some)
-            _set_state(self._targets.colour)
+            set_state(self._targets.colour)
             for level in np.unique([*levels[some].ravel(), len(self._people) - 1]):
                 self._people[level].pose(bones[some])
             for person, theirs in zip(self._passers_by, passers_by, strict=True):
@@ -219,7 +215,7 @@ class Raster:
                     None if pictures.mask is None else pictures.mask[:, some],
                     None if pictures.depth_m is None else pictures.depth_m[:, some],
                 )
-            _reset_state()
+            reset_state()
         return pictures
 
     def _find_screens(self, plan: Plan) -> None:
@@ -374,10 +370,10 @@ class Raster:
             self._label_tile(plan, moment, view, frame, window)
             if self._keeps_backdrops and ids is not None:
                 part = np.empty((h, w), np.uint8)
-                _read(frame, 0, window, part)
+                read_numbers(frame, 0, window, part)
                 ids[view, moment, y : y + h, x : x + w] = part
             if self._keeps_backdrops and distance_m is not None:
-                _read(frame, 1, window, distance_m[view, moment])
+                read_numbers(frame, 1, window, distance_m[view, moment])
         if self._keeps_backdrops:
             return
         for number, out in enumerate((ids, distance_m)):
@@ -465,42 +461,4 @@ class Raster:
         height = self._size[1]
         for view, pictures in enumerate(out):
             rows = pictures.reshape(len(pictures) * height, -1)
-            _read(frame, number, (0, view * self._moments * height, rows.shape[1], len(rows)), out=rows)
-
-
-def _read(frame: int, number: int, window: Window, out: NDArray[np.uint8] | NDArray[np.float32]) -> None:
-    """Read one number of each pixel in a frame buffer's attachment into `out` `[h, w]`, which is in one piece."""
-    from OpenGL import GL
-
-    if not out.flags.c_contiguous:
-        raise ValueError("GL writes rows one after the other; give it an array in one piece")
-    GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)
-    GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0 + number)
-    GL.glReadPixels(*window, GL.GL_RED, GL.GL_UNSIGNED_BYTE if out.dtype == np.uint8 else GL.GL_FLOAT, out)
-
-
-def _set_state(frame: int) -> None:
-    """Set what every pass relies on, whatever pyrender's own renderer left behind."""
-    from OpenGL import GL
-
-    GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, frame)  # the context has none of its own, and without one nothing is posed
-    GL.glEnable(GL.GL_DEPTH_TEST)
-    GL.glDepthFunc(GL.GL_LESS)
-    GL.glDepthMask(True)
-    GL.glDisable(GL.GL_BLEND)
-    GL.glEnable(GL.GL_MULTISAMPLE)  # pyrender's own renderer switches it off where it drew masks
-    GL.glPolygonMode(GL.GL_FRONT_AND_BACK, GL.GL_FILL)
-    GL.glEnable(GL.GL_CULL_FACE)
-    GL.glCullFace(GL.GL_BACK)
-    GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
-    GL.glProvokingVertex(GL.GL_FIRST_VERTEX_CONVENTION)  # also decides how llvmpipe rounds: set before any drawing
-
-
-def _reset_state() -> None:
-    """Leave behind what pyrender's own renderer takes for granted."""
-    from OpenGL import GL
-
-    GL.glFrontFace(GL.GL_CCW)
-    GL.glDisable(GL.GL_SCISSOR_TEST)
-    GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 4)
-    GL.glBindVertexArray(0)
+            read_numbers(frame, number, (0, view * self._moments * height, rows.shape[1], len(rows)), out=rows)
