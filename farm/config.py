@@ -16,12 +16,21 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from farm.campaign_file import parse, read_text
+from farm.condition_name import ConditionName
 from farm.errors import CampaignError
 from farm.frozen import Frozen
 from farm.ranges import closed_range as _range
 from farm.records import BodyModel, Side
 from farm.sampling.conditions import CONDITIONS
-from farm.scene_config import CameraVariation, LightVariation, PeopleVariation, PlaceVariation, SceneVariation
+from farm.scene_config import (
+    AidShare,
+    AidsVariation,
+    CameraVariation,
+    LightVariation,
+    PeopleVariation,
+    PlaceVariation,
+    SceneVariation,
+)
 from farm.view_config import STANDARD_VIEWS as STANDARD_VIEWS
 from farm.view_config import View as View
 
@@ -49,19 +58,10 @@ class Population(Frozen):
 class ConditionShare(Frozen):
     """One condition's share of a campaign, with the severities and sides to draw from."""
 
-    condition: str
+    condition: ConditionName
     weight: float = Field(1.0, gt=0.0)
     severity: _range(0.0, 1.0) = (0.0, 1.0)  # type: ignore[valid-type]
     side: tuple[Side, ...] = Field((), description="sides to draw from; empty: all that the condition can affect")
-
-    @field_validator("condition")
-    @classmethod
-    def _known_condition(cls, value: str) -> str:
-        if value not in CONDITIONS:
-            close = difflib.get_close_matches(value, CONDITIONS, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ValueError(f"there is no such condition; {hint}known: {', '.join(CONDITIONS)}")
-        return value
 
     @model_validator(mode="after")
     def _possible_sides(self) -> ConditionShare:
@@ -307,8 +307,9 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     nested = {
         "population": Population, "conditions": ConditionShare, "simulation": Simulation,
         "pictures": Pictures, "views": View, "quality": QualityLimits,
-        "scene": SceneVariation, "people": PeopleVariation, "place": PlaceVariation, "light": LightVariation,
-        "cameras": CameraVariation,
+        "scene": SceneVariation, "people": PeopleVariation, "aids": AidsVariation,
+        "ankle_orthosis": AidShare, "place": PlaceVariation,
+        "light": LightVariation, "cameras": CameraVariation,
     }  # fmt: skip
     for part in loc:
         model = nested.get(str(part), model)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from farm.condition_name import ConditionName
 from farm.frozen import Frozen
 from farm.ranges import closed_count, closed_range
 
@@ -17,6 +18,7 @@ HairStyle = Literal["bald", "crop", "short", "curly", "long", "ponytail", "bun"]
 SleeveCut = Literal["cap", "short", "long"]
 Pattern = Literal["plain", "stripes", "hoops", "checks", "dots", "yoke"]
 LowerGarment = Literal["long_trousers", "short_trousers"]
+AidKind = Literal["ankle_orthosis"]
 
 MONK_TONES = 10
 """Tones of the Monk Skin Tone scale."""
@@ -54,6 +56,32 @@ class PeopleVariation(Frozen):
     )
     lower_ease_m: closed_range(0.002, 0.03) = Field(  # type: ignore[valid-type]
         (0.004, 0.016), description="how far trousers stand off the skin (m)"
+    )
+
+
+class AidShare(Frozen):
+    """How often walkers with one condition have an aid."""
+
+    condition: ConditionName
+    share: float = Field(ge=0.0, le=1.0)
+
+
+_ORTHOSIS_SHARES = {
+    "foot_drop": 0.6, "hemiparesis": 0.4, "diplegia": 0.4, "plantarflexor_weakness": 0.35, "crouch": 0.3,
+    "equinus_hyperreflexia": 0.3, "equinus_contracture": 0.15,
+}  # fmt: skip
+
+
+class AidsVariation(Frozen):
+    """What walkers wear and carry against an impairment. It is drawn on top of the simulated gait and changes none."""
+
+    kinds: tuple[AidKind, ...] = Field(
+        ("ankle_orthosis",), description="aids that there may be; `[]` for none. The others are drawn as ever"
+    )
+    ankle_orthosis: tuple[AidShare, ...] = Field(
+        tuple(AidShare(condition=condition, share=share) for condition, share in _ORTHOSIS_SHARES.items()),
+        description="shares of the walkers with a condition who wear one, on each affected leg; of conditions that are "
+        "not named, none",
     )
 
 
@@ -122,7 +150,7 @@ class CameraVariation(Frozen):
 
 
 SceneGroup = Literal["people", "place", "light", "cameras"]
-"""What is drawn together, and apart from everything else."""
+"""What varies together, and apart from everything else; walkers' aids vary with the people."""
 
 
 class SceneVariation(Frozen):
@@ -140,6 +168,7 @@ class SceneVariation(Frozen):
         description="what differs from sample to sample; what is not named is drawn once, for all samples alike",
     )
     people: PeopleVariation = PeopleVariation()
+    aids: AidsVariation = AidsVariation()
     place: PlaceVariation = PlaceVariation()
     light: LightVariation = LightVariation()
     cameras: CameraVariation = CameraVariation()

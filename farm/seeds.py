@@ -29,6 +29,7 @@ class Stream(IntEnum):
     PLACE = 10
     LIGHT = 11
     SENSOR = 12
+    AIDS = 13  # what a walker wears and carries against an impairment
     SEARCH = 100  # of controllers: draws no sample, and stands apart from the samples' numbers
 
 

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from farm.axes import rotation_from_quaternion
 from farm.gait.keypoints import FLOOR_Y_M, mtp_centre, toe_flexion
 from farm.sampling.anatomy import BODIES, Anatomy
+from scenes.aids import NO_AIDS, Aids
 from scenes.figure import Figure, smooth_step
 from scenes.garments import Piece, pieces
+from scenes.orthosis import OrthosisPart, orthosis
 from scenes.patterns import PATTERNS
-from scenes.surface import Array, polygonise
+from scenes.surface import Array
 from scenes.wardrobe import Clothes
 
 PARTS: tuple[str, ...] = ("background", *BODIES)
@@ -69,12 +71,20 @@ class BodyMesh:
     shoe: NDArray[np.bool_]
 
 
-def body_mesh(figure: Figure, clothes: Clothes, *, cell_m: float = 0.016) -> BodyMesh:
-    """Dress `figure` in `clothes`; `cell_m` is the mesh's fineness on trunk and legs (head and hands are finer)."""
+def body_mesh(figure: Figure, clothes: Clothes, aids: Aids = NO_AIDS, *, cell_m: float = 0.016) -> BodyMesh:
+    """Dress `figure` in `clothes` and `aids`.
+
+    Args:
+        cell_m: The mesh's fineness on trunk and legs (head and hands are finer).
+    """
     vertices, normals, faces, colours, cloth, accents, gloss, weights, shoe = ([] for _ in range(9))
     first = 0
-    for piece in pieces(figure, clothes, cell_m):
-        surface = polygonise(piece.distance, piece.low, piece.high, piece.cell_m)
+    worn: tuple[Piece | OrthosisPart, ...] = (
+        *pieces(figure, clothes, cell_m, rolled_up=aids.orthosis_sides),
+        *orthosis(figure, aids),
+    )
+    for piece in worn:
+        surface = piece.surface()
         place = np.zeros((len(surface.vertices), 2))
         if piece.cloth:
             surface, place = piece.cloth.cut(surface)
@@ -86,7 +96,7 @@ def body_mesh(figure: Figure, clothes: Clothes, *, cell_m: float = 0.016) -> Bod
         cloth.append(np.concatenate([place, np.full((len(place), 1), float(pattern))], axis=1))
         accents.append(np.tile(piece.cloth.accent if piece.cloth else (0.0, 0.0, 0.0), (len(surface.vertices), 1)))
         gloss.append(np.full(len(surface.vertices), piece.gloss))
-        weights.append(_weights(figure, piece, surface.vertices))
+        weights.append(_weights(figure, piece.groups, surface.vertices))
         shoe.append(np.full(len(surface.vertices), piece.is_shoe))
         first += len(surface.vertices)
     weight = np.concatenate(weights)
@@ -171,25 +181,25 @@ class Skin:
         return vertices, normals
 
 
-def _weights(figure: Figure, piece: Piece, points: Array) -> Array:
+def _weights(figure: Figure, groups: Sequence[str], points: Array) -> Array:
     """Share of each bone at points in bind axes: `[V, J]`.
 
     First the nearest group (trunk or a limb) by distance to its flesh, softly;
     then along each group from joint to joint.
     """
-    distance = np.stack([_group_distance(figure, group)(points) for group in piece.groups], axis=1)
+    distance = np.stack([_group_distance(figure, group)(points) for group in groups], axis=1)
     share = np.exp(-(distance - distance.min(axis=1, keepdims=True)) / (_GROUP_SOFTNESS_M * figure.size))
     share /= share.sum(axis=1, keepdims=True)
     weights = np.zeros((len(points), len(BONES)))
     trunk = np.zeros(len(points))
-    for column, group in enumerate(piece.groups):
+    for column, group in enumerate(groups):
         if group == "trunk":
             trunk += share[:, column]
             continue
         limb, side = group.split("_")
         straight = figure.straight(points, limb, side)
         chain, root = (_leg_chain if limb == "leg" else _arm_chain)(figure, straight, side)
-        taken = share[:, column] * (root if len(piece.groups) > 1 else 1.0)
+        taken = share[:, column] * (root if len(groups) > 1 else 1.0)
         trunk += share[:, column] - taken
         for bone, along in chain:
             weights[:, BONES.index(bone)] += taken * along

@@ -202,6 +202,14 @@ class Figure:
         """Distance to one leg from above the hip to the ankle; straight axes."""
         return self._legs[side](points)
 
+    def leg_section(self, y: Array, side: str) -> Array:
+        """Half axes in x and z and centre in x and z `[..., 4]` (m) of one leg at heights `y`; straight axes.
+
+        Below the ankle it is the ankle's, which the shoe hides.
+        """
+        tube = self._legs[side]
+        return tube.section(np.clip(y, tube.y[0], tube.y[-1]))
+
     @cached_property
     def _arms(self) -> dict[str, Loft]:
         arms = {}

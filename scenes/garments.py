@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scenes.colours import Rgb
 from scenes.figure import SIDES, Figure, smooth_step
 from scenes.patterns import Cloth, Tube, repeats_around
-from scenes.surface import Array, Distance, Ellipsoid, union
+from scenes.surface import Array, Distance, Ellipsoid, Surface, polygonise, union
 from scenes.wardrobe import Clothes
 
 ALL_GROUPS: tuple[str, ...] = ("trunk", "leg_r", "leg_l", "arm_r", "arm_l")
@@ -48,15 +48,23 @@ class Piece:
     is_shoe: bool = False
     cloth: Cloth | None = None
 
+    def surface(self) -> Surface:
+        """Its polygons."""
+        return polygonise(self.distance, self.low, self.high, self.cell_m)
 
-def pieces(figure: Figure, clothes: Clothes, cell_m: float) -> Iterator[Piece]:
-    """All pieces of one dressed person."""
+
+def pieces(figure: Figure, clothes: Clothes, cell_m: float, *, rolled_up: str = "") -> Iterator[Piece]:
+    """All pieces of one dressed person.
+
+    Args:
+        rolled_up: Sides ("r", "l", "rl") whose long trouser leg is rolled up to the knee, as over an orthosis.
+    """
     yield from _head(figure, clothes, cell_m)
     yield _shirt(figure, clothes, cell_m)
-    yield _trousers(figure, clothes, cell_m)
+    yield _trousers(figure, clothes, cell_m, rolled_up)
     for side, _ in SIDES:
         yield _arm(figure, clothes, side, cell_m)
-        if clothes.lower_kind == "short_trousers":
+        if clothes.lower_kind == "short_trousers" or side in rolled_up:
             yield _shank(figure, clothes, side, cell_m)
         yield from _shoe(figure, clothes, side, cell_m)
 
@@ -136,6 +144,9 @@ WAIST_Y_M = 0.055
 
 TUCKED_M = 0.009
 """How far a waistband stands off the skin with a shirt under it."""
+
+ROLL_M = 0.006
+"""How much thicker a trouser leg is where it is rolled up."""
 
 TRUNK_RADIUS_M, ARM_RADIUS_M, THIGH_RADIUS_M = 0.135, 0.048, 0.078
 """Mean radii of the generic body, by which patterns go around a whole number of times."""
@@ -232,14 +243,15 @@ def _straightened(figure: Figure, limb: str, side: str) -> Callable[[Array], Arr
     return lambda points: figure.straight(points, limb, side)
 
 
-def _trousers(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
+def _trousers(figure: Figure, clothes: Clothes, cell_m: float, rolled_up: str) -> Piece:
     waist = figure.point("pelvis", (0.0, WAIST_Y_M, 0.0))[1]
     over_shirt = TUCKED_M if clothes.tucked else 0.0
     ease = clothes.lower_ease_m * figure.size
+    long = {side: clothes.lower_kind == "long_trousers" and side not in rolled_up for side, _ in SIDES}
     end = {
         side: float(
             figure.origins[f"calcn_{side}"][1] + 0.035 * figure.size
-            if clothes.lower_kind == "long_trousers"
+            if long[side]
             else figure.origins[f"tibia_{side}"][1] + 0.03 * figure.size
         )
         for side, _ in SIDES
@@ -251,20 +263,18 @@ def _trousers(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
             straight = figure.straight(points, "leg", side)
             knee = figure.origins[f"tibia_{side}"][1]
             below = np.clip((knee + 0.1 - straight[..., 1]) / 0.45, 0.0, 1.0)
-            loose = (
-                ease * (0.4 + 1.1 * below)
-                if clothes.lower_kind == "long_trousers"
-                else ease * (0.4 + 1.3 * below) + 0.004
-            )
+            loose = ease * (0.4 + 1.1 * below) if long[side] else ease * (0.4 + 1.3 * below) + 0.004
+            if side in rolled_up and clothes.lower_kind == "long_trousers":
+                above = (straight[..., 1] - end[side]) / figure.size
+                loose = loose + ROLL_M * smooth_step(-0.055, -0.045, -above)
             leg = figure.leg(straight, side) - loose - _folds(straight, clothes.fold_phase + 1.0, 0.0022) * below
             legs.append(np.maximum(leg, end[side] - straight[..., 1]))
         both = np.minimum(legs[0], legs[1])
         cloth = union([both, figure.trunk(points) - np.maximum(0.5 * ease + 0.002, over_shirt)], 0.03 * figure.size)
         return np.asarray(np.maximum(cloth, points[..., 1] - waist))
 
-    feet = [figure.bind(figure.origins[f"calcn_{s}"], "leg", s) for s, _ in SIDES]
-    knees = [figure.bind(figure.origins[f"tibia_{s}"], "leg", s) for s, _ in SIDES]
-    lower = np.array(feet if clothes.lower_kind == "long_trousers" else knees)
+    last = {side: f"calcn_{side}" if long[side] else f"tibia_{side}" for side, _ in SIDES}
+    lower = np.array([figure.bind(figure.origins[last[side]], "leg", side) for side, _ in SIDES])
     low, high = _box(figure, (-0.28, -0.20, -0.23), (0.09, 0.08, 0.23))
     low, high = np.minimum(low, lower.min(axis=0) - 0.11), np.maximum(high, lower.max(axis=0) + 0.11)
     groups = ("trunk", "leg_r", "leg_l")

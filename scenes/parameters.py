@@ -15,17 +15,21 @@ from typing import Any
 import numpy as np
 
 from farm.config import MAX_SAMPLES, Campaign, View
-from farm.records import Sex
+from farm.records import Sex, Side
 from farm.scene_config import SceneGroup, SceneVariation
 from farm.seeds import Stream, branch, generator
+from scenes.aids import Aids, aids_rand
 from scenes.light import Light, light_rand
 from scenes.place import Place, place_rand
 from scenes.viewpoint import CameraDraw, camera_rand
 from scenes.wardrobe import Clothes, clothes_rand
 
 GROUPS: Mapping[Stream, SceneGroup] = MappingProxyType(
-    {Stream.SCENE: "people", Stream.PLACE: "place", Stream.LIGHT: "light", Stream.CAMERAS: "cameras"}
-)
+    {
+        Stream.SCENE: "people", Stream.AIDS: "people", Stream.PLACE: "place", Stream.LIGHT: "light",
+        Stream.CAMERAS: "cameras",
+    }
+)  # fmt: skip
 """Which of a campaign's groups (`scene: vary`) each stream draws."""
 
 SHARED = MAX_SAMPLES
@@ -37,13 +41,14 @@ class SceneParameters:
     """Everything that was drawn for one sample's pictures."""
 
     clothes: Clothes
+    aids: Aids
     place: Place
     light: Light
     cameras: tuple[CameraDraw, ...]
 
     def record(self) -> dict[str, Any]:
         """As plain values, for the dataset's index."""
-        drawn = {"clothes": asdict(self.clothes), "place": asdict(self.place), "light": asdict(self.light)}
+        drawn = {name: asdict(getattr(self, name)) for name in ("clothes", "aids", "place", "light")}
         return {**drawn, "cameras": {camera.view.name: camera.record() for camera in self.cameras}}
 
 
@@ -60,6 +65,8 @@ def scene_parameters_rand(
     views: Sequence[View],
     sex: Sex = "male",
     age_years: float = 40.0,
+    condition: str = "healthy",
+    side: Side = "none",
 ) -> SceneParameters:
     """Draw one scene.
 
@@ -69,10 +76,12 @@ def scene_parameters_rand(
         views: The campaign's views, in order.
         sex: Shifts the shares of hair styles and cuts; none is excluded but by chance.
         age_years: The older, the more grey hair.
+        condition, side: What the walker has and which legs are affected, which aids are for.
     """
     cameras = branch(rng_of(Stream.CAMERAS), [view.name for view in views])
     return SceneParameters(
         clothes=clothes_rand(rng_of(Stream.SCENE), variation.people, sex, age_years),
+        aids=aids_rand(rng_of(Stream.AIDS), variation.aids, condition, side),
         place=place_rand(rng_of(Stream.PLACE), variation.place),
         light=light_rand(rng_of(Stream.LIGHT), variation.light),
         cameras=tuple(camera_rand(rng, view, variation.cameras) for rng, view in zip(cameras, views, strict=True)),

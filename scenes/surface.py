@@ -51,11 +51,15 @@ class Loft:
     centre_x: Array
     centre_z: Array
 
+    def section(self, y: Array) -> Array:
+        """Half axes in x and z and centre in x and z `[..., 4]` (m) at heights `y` within the tube."""
+        columns = np.stack([self.radius_x, self.radius_z, self.centre_x, self.centre_z], axis=-1)
+        return np.asarray(PchipInterpolator(self.y, columns)(y))
+
     def __call__(self, points: Array) -> Array:
         y = points[..., 1]
         at = np.clip(y, self.y[0], self.y[-1])
-        columns = np.stack([self.radius_x, self.radius_z, self.centre_x, self.centre_z], axis=-1)
-        section = PchipInterpolator(self.y, columns)(at)
+        section = self.section(at)
         across = _ellipse_distance(
             points[..., 0] - section[..., 2], points[..., 2] - section[..., 3], section[..., 0], section[..., 1]
         )

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from farm.scene_config import CameraVariation, LightVariation, PeopleVariation, PlaceVariation
+from farm.scene_config import AidsVariation, CameraVariation, LightVariation, PeopleVariation, PlaceVariation
 from farm.view_config import STANDARD_VIEWS, View
 
 
@@ -45,6 +45,8 @@ def _value(value: Any) -> str:
     """As YAML has it."""
     if isinstance(value, tuple):
         return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, BaseModel):
+        return "{" + ", ".join(f"{key}: {_value(getattr(value, key))}" for key in type(value).model_fields) + "}"
     if isinstance(value, bool):
         return str(value).lower()
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
@@ -65,6 +67,7 @@ def _bounds(schema: Mapping[str, Any]) -> str:
 
 SCENE_TABLES = {
     "people": lambda: fields_table(PeopleVariation),
+    "aids": lambda: fields_table(AidsVariation),
     "place": lambda: fields_table(PlaceVariation),
     "light": lambda: fields_table(LightVariation),
 }

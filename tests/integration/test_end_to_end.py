@@ -115,6 +115,8 @@ def test_the_index_tells_every_choice_of_the_pictures(made: Farm) -> None:
             views=campaign.pictures.views,
             sex=row["sex"],
             age_years=row["age_years"],
+            condition=row["condition"],
+            side=row["side"],
         )
         told = {name: value for name, value in row.items() if name.startswith("scene_")}
         assert told == pytest.approx(scene_cells(drawn.record()))

@@ -13,7 +13,6 @@ from scenes.body import body_mesh
 from scenes.figure import Figure
 from scenes.garments import pieces
 from scenes.patterns import PATTERNS, TILE, pattern_tiles
-from scenes.surface import polygonise
 from tests.test_scenes.people import PEOPLE, scene
 
 CELL_M = 0.03
@@ -42,7 +41,7 @@ def test_a_cut_surface_is_the_same_one_and_no_face_reaches_over_a_seam(pattern: 
     drawn = scene(parameters).clothes
     clothes = dataclasses.replace(drawn, shirt_pattern=pattern, shirt_pattern_m=0.1, sleeves="long")
     piece = next(piece for piece in pieces(figure, clothes, CELL_M) if piece.name == "shirt")
-    whole = polygonise(piece.distance, piece.low, piece.high, piece.cell_m)
+    whole = piece.surface()
     assert piece.cloth is not None
     cut, place = piece.cloth.cut(whole)
     assert np.array_equal(cut.vertices[cut.faces], whole.vertices[whole.faces])

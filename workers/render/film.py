@@ -162,9 +162,11 @@ def set_stage(
         views=campaign.pictures.views,
         sex=parameters.sex,
         age_years=parameters.age_years,
+        condition=parameters.condition,
+        side=parameters.side,
     )
     figure = Figure(body, parameters.sex)
-    far = body_mesh(figure, scene.clothes, cell_m=FAR_CELL_M)
+    far = body_mesh(figure, scene.clothes, scene.aids, cell_m=FAR_CELL_M)
     motion = Motion(body, walk)
     bones = motion.bones(labels.frame_time)
     outline = _outline(far, bones)
@@ -178,7 +180,7 @@ def set_stage(
     )  # fmt: skip
     scale = np.stack([camera.intrinsics[1, 1] / camera.project(pelvis)[1] for camera in cameras], axis=1)  # pixels/m
     cells, levels = finenesses(scale)
-    meshes = (*(body_mesh(figure, scene.clothes, cell_m=cell) for cell in cells[:-1]), far)
+    meshes = (*(body_mesh(figure, scene.clothes, scene.aids, cell_m=cell) for cell in cells[:-1]), far)
     setting = make_setting(scene.place, outline=outline, cameras=cameras, time=labels.frame_time)
     return Stage(scene, figure, meshes, levels, setting, cameras, bones, motion, parameters.sample_id)
 
