@@ -102,7 +102,14 @@ class Pictures(Frozen):
     image_size: tuple[Annotated[int, Field(ge=32, le=2048)], Annotated[int, Field(ge=32, le=2048)]] = (256, 256)
     frame_rate_hz: float = Field(30.0, ge=1.0, le=100.0)
     rgb: Literal["video", "lossless", "none"] = "video"
-    crf: int = Field(17, ge=0, le=51, description="H.264 constant rate factor: less is truer and larger")
+    crf: int = Field(21, ge=0, le=51, description="H.264 constant rate factor: less is truer and larger")
+    person_crf_offset: int = Field(
+        -9,
+        ge=-30,
+        le=0,
+        description="how much smaller `crf` is inside the person's box; 0: the whole picture alike. A view that draws "
+        "a `crf` of its own is alike everywhere",
+    )
     bits_per_pixel: float | None = Field(
         0.093,
         ge=0.01,

@@ -37,7 +37,8 @@ from typing import Any
 import numpy as np
 
 from farm.config import Campaign, Pictures
-from farm.dataset.video import decode, encode, psnr_db
+from farm.dataset.encode_view import encode_view
+from farm.dataset.video import decode, psnr_db
 from farm.gait.keypoints import own_parts
 from farm.gait.labels import gait_labels
 from farm.records import FrameSet, GaitLabels, GaitParameters
@@ -224,11 +225,8 @@ def drawer(campaign: Campaign, stage: Stage) -> Callable[[], Any]:
 
 def videos(campaign: Campaign, film: FrameSet) -> list[bytes]:
     """Each view as the campaign has it encoded."""
-    crf, limit = campaign.pictures.crf, campaign.pictures.bits_per_pixel
     return [
-        encode(view.rgb, frame_rate_hz=film.frame_rate_hz, crf=crf, bits_per_pixel=limit)
-        for view in film.views
-        if view.rgb is not None
+        encode_view(view.rgb, view.bbox, campaign.pictures, crf=view.crf) for view in film.views if view.rgb is not None
     ]
 
 

@@ -37,6 +37,8 @@ from scipy.ndimage import gaussian_filter
 
 from farm.config import Campaign, Pictures
 from farm.dataset import video
+from farm.dataset.encode_view import encode_view
+from farm.dataset.regions import Regions
 from farm.gait.labels import gait_labels
 from farm.records import GaitParameters
 from farm.sampling.anatomy import anatomy
@@ -60,6 +62,7 @@ class Setting:
     Attributes:
         encoder: FFmpeg's name; "" for `farm.dataset.video.encode` as it is.
         gop: Most pictures from one key picture to the next.
+        person: Offset of the crf inside the person's box; x264's alone.
         options: Of the encoder.
     """
 
@@ -69,41 +72,42 @@ class Setting:
     preset: str = ""
     gop: int = 60
     pixel_format: str = "yuv420p"
+    person: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     container: str = "mp4"
 
 
-def _x264(name: str, crf: int, preset: str, gop: int, params: str, pixel_format: str = "yuv420p") -> Setting:
-    return Setting(name, "libx264", crf, preset, gop, pixel_format, {"x264-params": f"cpu-independent=1:{params}"})
+def _x264(
+    name: str, crf: int, params: str, *, gop: int = 60, preset: str = "medium", person: int = 0, chroma: str = "420"
+) -> Setting:
+    options = {"x264-params": f"cpu-independent=1:{params}"}
+    return Setting(name, "libx264", crf, preset, gop, f"yuv{chroma}p", person, options)
 
 
 _PLAIN = "psy=0:aq-mode=0"
-_CAP = "vbv-maxrate=183:vbv-bufsize=183"
-"""What a campaign's default limit is for 256x256 at 30 Hz, kbit/s and kbit."""
+_SHAPED = video.SHAPED_FOR_NUMBERS
+_LIMITED = f"{_SHAPED}:vbv-maxrate=183:vbv-bufsize=183"
+"""With what a campaign's default limit is for 256x256 at 30 Hz, kbit/s and kbit."""
 
 _X265 = {"x265-params": "log-level=none:pools=none:frame-threads=1:psy-rd=0:psy-rdoq=0:aq-mode=0"}
 _SVT = {"svtav1-params": "lp=1:tune=1"}
 
 SETTINGS: tuple[Setting, ...] = (
-    _x264("baseline", 18, "medium", 30, "psy=1"),
+    _x264("baseline", 18, "psy=1", gop=30),
     Setting("shipped", ""),
-    _x264("x264, GOP 60", 18, "medium", 60, "psy=1"),
-    _x264("x264, no psy", 20, "medium", 60, "psy=0"),
-    _x264("x264, no psy, AQ 3", 20, "medium", 60, "psy=0:aq-mode=3"),
-    _x264("x264, no psy, no AQ, GOP 30", 20, "medium", 30, _PLAIN),
-    _x264("x264, no psy, no AQ", 20, "medium", 60, _PLAIN),
-    _x264("x264, no psy, no AQ, GOP 90", 20, "medium", 90, _PLAIN),
-    _x264("x264, no psy, no AQ, slow", 20, "slow", 60, _PLAIN),
-    _x264("shipped, without its limit", 17, video.PRESET, video.KEYFRAME_INTERVAL, video.SHAPED_FOR_NUMBERS),
-    _x264(
-        "shipped, with chroma whole",
-        17,
-        video.PRESET,
-        video.KEYFRAME_INTERVAL,
-        f"{video.SHAPED_FOR_NUMBERS}:{_CAP}",
-        "yuv444p",
-    ),
-    _x264("x264, chroma whole, finer", 14, video.PRESET, video.KEYFRAME_INTERVAL, video.SHAPED_FOR_NUMBERS, "yuv444p"),
+    _x264("x264, GOP 60", 18, "psy=1"),
+    _x264("x264, no psy", 20, "psy=0"),
+    _x264("x264, no psy, AQ 3", 20, "psy=0:aq-mode=3"),
+    _x264("x264, no psy, no AQ, GOP 30", 20, _PLAIN, gop=30),
+    _x264("x264, no psy, no AQ", 20, _PLAIN),
+    _x264("x264, no psy, no AQ, GOP 90", 20, _PLAIN, gop=90),
+    _x264("x264, no psy, no AQ, slow", 20, _PLAIN, preset="slow"),
+    _x264("whole picture alike", 17, _LIMITED),
+    _x264("person finer by 6", 20, _LIMITED, person=-6),
+    _x264("shipped, without its limit", 21, _SHAPED, person=-9),
+    _x264("shipped, with chroma whole", 21, _LIMITED, person=-9, chroma="444"),
+    _x264("chroma whole, finer by 12", 22, _LIMITED, person=-12, chroma="444"),
+    _x264("chroma whole, alike, finer, no limit", 14, _SHAPED, chroma="444"),
     Setting("x265", "libx265", 21, "medium", options=_X265),
     Setting("SVT-AV1", "libsvtav1", 28, "6", options=_SVT),
     Setting("VP9", "libvpx-vp9", 28, options={"b": "0", "deadline": "good", "cpu-used": "3"}),
@@ -168,18 +172,20 @@ def main() -> None:
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
     """The table for people, which docs/video.md holds, too."""
     heads = (
-        "", "crf", "preset", "GOP", "chroma", "kB", "most", "dB", "least", "person dB", "least", "luma", "SSIM",
-        "encode/s", "decode/s", "seek ms",
+        "", "crf", "preset", "GOP", "chroma", "kB", "most", "dB", "least", "person dB", "least", "luma", "least",
+        "SSIM", "encode/s", "decode/s", "seek ms",
     )  # fmt: skip
     print(f"| {' | '.join(heads)} |")
     print("|---" * len(heads) + "|")
     for row in rows:
         chroma = {"yuv420p": "4:2:0", "yuv444p": "4:4:4"}.get(row["pixel_format"], "RGB")
         seek = "" if row["seek_ms"] is None else f"{row['seek_ms']:.0f}"
+        crf = "" if row["crf"] is None else f"{row['crf']}, {row['person']}" if row["person"] else row["crf"]
         print(
-            f"| {row['name']} | {'' if row['crf'] is None else row['crf']} | {row['preset']} | {row['gop']} | {chroma} "
+            f"| {row['name']} | {crf} | {row['preset']} | {row['gop']} | {chroma} "
             f"| {row['kB']:.0f} | {row['kB_most']:.0f} | {row['psnr_db']:.1f} | {row['psnr_db_least']:.1f} "
-            f"| {row['person_db']:.1f} | {row['person_db_least']:.1f} | {row['luma_db']:.1f} | {row['ssim']:.3f} "
+            f"| {row['person_db']:.1f} | {row['person_db_least']:.1f} | {row['luma_db']:.1f} "
+            f"| {row['luma_db_least']:.1f} | {row['ssim']:.3f} "
             f"| {row['encode_fps']:.0f} | {row['decode_fps']:.0f} | {seek} |"
         )
 
@@ -189,7 +195,8 @@ def summary(setting: Setting, each: Sequence[Measured]) -> dict[str, Any]:
     pictures = sum(one.pictures for one in each)
     seeks = [one.seek_ms for one in each if one.seek_ms is not None]
     shipped = {} if setting.encoder else {
-        "crf": Pictures().crf, "preset": video.PRESET, "gop": video.KEYFRAME_INTERVAL,
+        "crf": Pictures().crf, "person": Pictures().person_crf_offset, "preset": video.PRESET,
+        "gop": video.KEYFRAME_INTERVAL,
         "pixel_format": video.PIXEL_FORMATS[Pictures().chroma],
     }  # fmt: skip
     return {
@@ -245,7 +252,7 @@ def encoded(setting: Setting, clip: Clip) -> bytes:
     """The clip as a film."""
     if not setting.encoder:
         default = Pictures()
-        return video.encode(clip.rgb, frame_rate_hz=clip.rate, crf=default.crf, bits_per_pixel=default.bits_per_pixel)
+        return encode_view(clip.rgb, clip.box, default.model_copy(update={"frame_rate_hz": clip.rate}))
     rate = Fraction(clip.rate).limit_denominator(1001)
     target = io.BytesIO()
     with av.open(target, "w", format=setting.container) as container:
@@ -262,6 +269,8 @@ def encoded(setting: Setting, clip: Clip) -> bytes:
         for number, picture in enumerate(clip.rgb):
             frame = _converted(av.VideoFrame.from_ndarray(picture, format="rgb24"), setting.pixel_format)
             frame.pts, frame.time_base = number, 1 / rate
+            if setting.person:
+                frame = Regions(clip.box, setting.person).mark(frame, number)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return target.getvalue()

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from farm.config import Campaign, Pictures
-from farm.dataset.video import encode
+from farm.dataset.encode_view import encode_view
 from farm.errors import CampaignError, StorageError
 from farm.export.opensim import EVENT_NAMES
 from farm.gait.parameters import LABEL_COLUMNS
@@ -124,15 +124,7 @@ def _write_view(directory: Path, view: ViewFrames, pictures: Pictures) -> dict[s
     written = {f"2D keypoints, {view.view}": keypoints}
     if view.rgb is not None:
         video = directory / f"{view.view}.mp4"
-        crf = pictures.crf if view.crf is None else view.crf
-        data = encode(
-            view.rgb,
-            frame_rate_hz=pictures.frame_rate_hz,
-            crf=crf,
-            bits_per_pixel=pictures.bits_per_pixel,
-            chroma=pictures.chroma,
-        )
-        video.write_bytes(data)
+        video.write_bytes(encode_view(view.rgb, view.bbox, pictures, crf=view.crf))
         written[f"video, {view.view}"] = video
     return written
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from farm.config import Campaign
 from farm.dataset import video
+from farm.dataset.encode_view import encode_view
 from farm.dataset.laws import faults_of_gait
 from farm.dataset.manifest import RejectedGait
 from farm.dataset.scene_cells import Cell, scene_cells
@@ -221,15 +222,7 @@ def _view(sample_id: int, frames: FrameSet, item: ArrayPath) -> ViewFrames:
 def _video(campaign: Campaign, view: ViewFrames) -> tuple[bytes, float | None]:
     if view.rgb is None:
         raise FormatError(f"view {view.view!r} was filmed without pictures, but its campaign asks for video")
-    pictures = campaign.pictures
-    crf = pictures.crf if view.crf is None else view.crf
-    data = video.encode(
-        view.rgb,
-        frame_rate_hz=pictures.frame_rate_hz,
-        crf=crf,
-        bits_per_pixel=pictures.bits_per_pixel,
-        chroma=pictures.chroma,
-    )
+    data = encode_view(view.rgb, view.bbox, campaign.pictures, crf=view.crf)
     psnr = video.psnr_db(view.rgb, video.decode(data))
     return data, round(psnr, 3) if np.isfinite(psnr) else None
 
@@ -284,6 +277,7 @@ def _array_attributes(
             "pixel_format": video.PIXEL_FORMATS[campaign.pictures.chroma],
             "container": video.CONTAINER,
             "crf": campaign.pictures.crf,
+            "person_crf_offset": campaign.pictures.person_crf_offset,
         },
     }
     return {item.path: by_field[item.spec.field] for item in paths if item.spec.field in by_field}

@@ -14,7 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farm.config import Pictures
 from farm.dataset import video
+from farm.dataset.encode_view import encode_view
+from farm.dataset.regions import Regions
 from farm.dataset.video import decode, encode, psnr_db
 from farm.errors import FormatError, UserError
 
@@ -163,8 +166,13 @@ def test_a_limited_film_takes_no_more_bytes_than_that(bits_per_pixel: float) -> 
     assert np.array_equal(decode(data, at=[200])[0], decode(data)[200])
 
 
-WAYS: tuple[dict[str, Any], ...] = ({}, {"bits_per_pixel": 0.5}, {"chroma": "full", "bits_per_pixel": 0.5})
-"""Of encoding: free, and as a campaign's limit and wish for colour have it."""
+REGIONS = Regions(np.array([[20.0 + number, 10, 60 + number, 90] for number in range(20)]), -9)
+WAYS: tuple[dict[str, Any], ...] = (
+    {},
+    {"bits_per_pixel": 0.5, "regions": REGIONS},
+    {"chroma": "full", "bits_per_pixel": 0.5},
+)
+"""Of encoding: free, and as a campaign's limit, finer person and wish for colour have it."""
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -187,6 +195,48 @@ def test_the_bytes_do_not_depend_on_the_processor(monkeypatch: pytest.MonkeyPatc
     fast = encode(clip, frame_rate_hz=30.0, **way)
     monkeypatch.setattr(video, "X264_PARAMS", f"{video.X264_PARAMS}:asm=0")
     assert encode(clip, frame_rate_hz=30.0, **way) == fast
+
+
+def _box_psnr(clip: np.ndarray, back: np.ndarray, boxes: np.ndarray) -> tuple[float, float]:
+    """dB inside the boxes, and outside."""
+    y, x = np.mgrid[0 : clip.shape[1], 0 : clip.shape[2]]
+    x0, y0, x1, y1 = boxes.T[..., None, None]
+    inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+    return psnr_db(clip[inside], back[inside]), psnr_db(clip[~inside], back[~inside])
+
+
+@pytest.mark.parametrize("chroma", ["half", "full"])
+def test_a_region_is_truer_and_follows_its_boxes(chroma: video.Chroma) -> None:
+    clip = np.repeat(_noisy_clip()[..., :1], 3, axis=-1)  # grey: colour at half resolution would bound what can be won
+    boxes = np.stack([np.array([2.0 * number, 30, 2 * number + 20, 60]) for number in range(20)])
+    alike = decode(encode(clip, frame_rate_hz=30.0, crf=24, chroma=chroma))
+    finer = decode(encode(clip, frame_rate_hz=30.0, crf=24, chroma=chroma, regions=Regions(boxes, -12)))
+    gain_inside, gain_outside = np.subtract(_box_psnr(clip, finer, boxes), _box_psnr(clip, alike, boxes))
+    assert gain_inside > 1.5
+    assert gain_inside > 2 * gain_outside  # whole macroblocks are finer, and what is predicted from them
+
+
+def test_where_nobody_is_all_is_alike() -> None:
+    nobody = Regions(np.full((40, 4), np.nan), -9)
+    outside = Regions(np.tile([-50.0, -50, -20, -20], (40, 1)), -9)
+    plain = encode(_clip(), frame_rate_hz=30.0)
+    assert encode(_clip(), frame_rate_hz=30.0, regions=nobody) == plain
+    assert encode(_clip(), frame_rate_hz=30.0, regions=outside) == plain
+    with pytest.raises(ValueError, match="there are 39 boxes, none for picture 39"):
+        encode(_clip(), frame_rate_hz=30.0, regions=Regions(nobody.boxes[1:], -9))
+
+
+def test_a_view_of_its_own_crf_is_alike_everywhere() -> None:
+    boxes = np.tile([20.0, 10, 60, 50], (40, 1))
+    pictures = Pictures(image_size=(96, 64))
+    limit = pictures.bits_per_pixel
+    assert encode_view(_clip(), boxes, pictures, crf=30) == encode(
+        _clip(), frame_rate_hz=30.0, crf=30, bits_per_pixel=limit
+    )
+    assert encode_view(_clip(), boxes, pictures) == encode(
+        _clip(), frame_rate_hz=30.0, crf=pictures.crf, bits_per_pixel=limit,
+        regions=Regions(boxes, pictures.person_crf_offset),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("rate", [12.5, 29.97, 30.0, 100.0])
