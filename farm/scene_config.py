@@ -17,7 +17,7 @@ PlaceKind = Literal["corridor", "gait_lab", "living_room", "gym", "street"]
 HairStyle = Literal["bald", "crop", "short", "curly", "long", "ponytail", "bun"]
 SleeveCut = Literal["cap", "short", "long"]
 Pattern = Literal["plain", "stripes", "hoops", "checks", "dots", "yoke"]
-LowerGarment = Literal["long_trousers", "short_trousers"]
+LowerGarment = Literal["long_trousers", "short_trousers", "skirt"]
 AidKind = Literal["ankle_orthosis"]
 
 MONK_TONES = 10
@@ -41,12 +41,15 @@ class PeopleVariation(Frozen):
     )
     sleeves: tuple[SleeveCut, ...] = Field(("cap", "short", "long"), min_length=1, description="sleeves of shirts")
     lower: tuple[LowerGarment, ...] = Field(
-        ("long_trousers", "short_trousers"), min_length=1, description="what is worn below the waist"
+        ("long_trousers", "short_trousers", "skirt"), min_length=1, description="what is worn below the waist"
+    )
+    coat_share: float = Field(
+        0.12, ge=0.0, le=1.0, description="share of the walkers in trousers who wear a coat over their shirt; 0 none"
     )
     patterns: tuple[Pattern, ...] = Field(
         ("plain", "stripes", "hoops", "checks", "dots", "yoke"),
         min_length=1,
-        description="patterns of shirts; trousers have those that suit them, or none",
+        description="patterns of shirts; trousers and skirts have those that suit them, or none",
     )
     pattern_m: closed_range(0.02, 0.20) = Field(  # type: ignore[valid-type]
         (0.03, 0.12), description="how often patterns repeat: a stripe and the gap after it (m)"
@@ -55,7 +58,7 @@ class PeopleVariation(Frozen):
         (0.006, 0.020), description="how far shirts stand off the skin (m)"
     )
     lower_ease_m: closed_range(0.002, 0.03) = Field(  # type: ignore[valid-type]
-        (0.004, 0.016), description="how far trousers stand off the skin (m)"
+        (0.004, 0.016), description="how far trousers and skirts stand off the skin (m)"
     )
 
 

@@ -30,6 +30,7 @@ class Stream(IntEnum):
     LIGHT = 11
     SENSOR = 12
     AIDS = 13  # what a walker wears and carries against an impairment
+    DRAPERY = 14  # skirts and coats
     SEARCH = 100  # of controllers: draws no sample, and stands apart from the samples' numbers
 
 

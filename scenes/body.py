@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,17 @@ from numpy.typing import NDArray
 from farm.axes import rotation_from_quaternion
 from farm.gait.keypoints import FLOOR_Y_M, mtp_centre, toe_flexion
 from farm.sampling.anatomy import BODIES, Anatomy
+from farm.scene_config import Pattern
 from scenes.aids import NO_AIDS, Aids
+from scenes.colours import Rgb
+from scenes.drape import Drape
+from scenes.drape_cloth import covered, drape_cloth
+from scenes.drapery import NO_COAT, Drapery, drapes
 from scenes.figure import Figure, smooth_step
 from scenes.garments import Piece, pieces
 from scenes.orthosis import OrthosisPart, orthosis
 from scenes.patterns import PATTERNS
-from scenes.surface import Array
+from scenes.surface import Array, Surface
 from scenes.wardrobe import Clothes
 
 PARTS: tuple[str, ...] = ("background", *BODIES)
@@ -53,8 +59,10 @@ class BodyMesh:
         accents: `[V, 3]` sRGB of the pattern's second colour.
         part: `[V]` uint8 index into `PARTS`; a face belongs to the part of its first corner.
         gloss: `[V]` 0 (cloth) to 1.
-        weights: `[V, J]` share of each of `BONES`, rows sum to 1.
-        bind: `[J, 4, 4]` bind axes from bone.
+        weights: `[V, B]` share of each of `BONES`, rows sum to 1; 0 where a node moves the vertex.
+        node: `[V]` the node of a drape that alone moves the vertex, as the number of a bone after `BONES`; else -1.
+        bind: `[J, 4, 4]` bind axes from bone, of `BONES` and the nodes.
+        drapes: What hangs from the hips; their nodes are the bones after `BONES`, in this order.
         shoe: `[V]` bool, what the floor may flatten.
     """
 
@@ -67,54 +75,130 @@ class BodyMesh:
     part: NDArray[np.uint8]
     gloss: Array
     weights: Array
+    node: NDArray[np.int64]
     bind: Array
     shoe: NDArray[np.bool_]
 
+    drapes: tuple[Drape, ...] = ()
 
-def body_mesh(figure: Figure, clothes: Clothes, aids: Aids = NO_AIDS, *, cell_m: float = 0.016) -> BodyMesh:
-    """Dress `figure` in `clothes` and `aids`.
+    def with_nodes(self, bones: Array) -> Array:
+        """World from bone `[F, J, 4, 4]`, of the nodes, too, for `bones` `[F, B, 4, 4]` of `BONES`."""
+        return np.concatenate([bones, *(drape.transforms(bones) for drape in self.drapes)], axis=1)
+
+    def owner(self) -> NDArray[np.int64]:
+        """The bone, or node, that moves each vertex most: `[V]`."""
+        return np.where(self.node < 0, np.argmax(self.weights, axis=1), self.node)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One closed surface with all that `BodyMesh` says of its vertices."""
+
+    surface: Surface
+    colours: Array
+    cloth: Array
+    accent: Rgb
+    gloss: float
+    weights: Array
+    node: NDArray[np.int64]
+    is_shoe: bool
+
+
+def body_mesh(
+    figure: Figure, clothes: Clothes, aids: Aids = NO_AIDS, drapery: Drapery = NO_COAT, *, cell_m: float = 0.016
+) -> BodyMesh:
+    """Dress `figure` in `clothes`, `aids` and `drapery`.
 
     Args:
         cell_m: The mesh's fineness on trunk and legs (head and hands are finer).
+
+    Returns:
+        A mesh whose bones are `BONES` and, after them, the nodes of its drapes (`scenes.drapery.drapes`).
     """
-    vertices, normals, faces, colours, cloth, accents, gloss, weights, shoe = ([] for _ in range(9))
-    first = 0
+    hanging = drapes(figure, clothes, drapery)
     worn: tuple[Piece | OrthosisPart, ...] = (
-        *pieces(figure, clothes, cell_m, rolled_up=aids.orthosis_sides),
+        *pieces(
+            figure, clothes, cell_m, rolled_up=aids.orthosis_sides,
+            coat=drapery.coat_colour if drapery.coat else None,
+        ),
         *orthosis(figure, aids),
-    )
-    for piece in worn:
-        surface = piece.surface()
-        place = np.zeros((len(surface.vertices), 2))
-        if piece.cloth:
-            surface, place = piece.cloth.cut(surface)
-        pattern = PATTERNS.index(piece.cloth.pattern if piece.cloth else "plain")
-        vertices.append(surface.vertices)
-        normals.append(surface.normals)
-        faces.append(surface.faces + first)
-        colours.append(np.broadcast_to(piece.colour(surface.vertices), surface.vertices.shape))
-        cloth.append(np.concatenate([place, np.full((len(place), 1), float(pattern))], axis=1))
-        accents.append(np.tile(piece.cloth.accent if piece.cloth else (0.0, 0.0, 0.0), (len(surface.vertices), 1)))
-        gloss.append(np.full(len(surface.vertices), piece.gloss))
-        weights.append(_weights(figure, piece.groups, surface.vertices))
-        shoe.append(np.full(len(surface.vertices), piece.is_shoe))
-        first += len(surface.vertices)
-    weight = np.concatenate(weights)
-    owner = np.argmax(weight, axis=1)
-    for number, side in ((len(BODIES), "r"), (len(BODIES) + 1, "l")):
-        owner = np.where(owner == number, BODIES.index(f"calcn_{side}"), owner)
+    )  # fmt: skip
+    bind = bind_pose(figure)
+    parts = [_worn(figure, piece) for piece in worn]
+    owners = [*range(len(BODIES)), BODIES.index("calcn_r"), BODIES.index("calcn_l")]
+    for name, drape in hanging.items():
+        colour, accent, pattern = clothes.lower, clothes.lower_accent, clothes.lower_pattern
+        if name == "coat":
+            colour, pattern = drapery.coat_colour, "plain"
+        look = (pattern, accent, clothes.lower_pattern_m)
+        parts.append(_hanging(figure, drape, bind, len(owners), colour, look))
+        owners += covered(figure, drape).tolist()
+    first = np.cumsum([0, *(len(part.surface.vertices) for part in parts[:-1])])
+    weights, node = (np.concatenate([getattr(part, name) for part in parts]) for name in ("weights", "node"))
+    owner = np.array(owners)[np.where(node < 0, np.argmax(weights, axis=1), node)]
+
+    def for_each(value: Callable[[_Part], Any]) -> Array:
+        return np.concatenate(
+            [np.broadcast_to(value(part), (len(part.surface.vertices), *np.shape(value(part)))) for part in parts]
+        )
+
     return BodyMesh(
-        vertices=np.concatenate(vertices),
-        normals=np.concatenate(normals),
-        faces=np.concatenate(faces).astype(np.int32),
-        colours=np.concatenate(colours),
-        cloth=np.concatenate(cloth),
-        accents=np.concatenate(accents),
+        vertices=np.concatenate([part.surface.vertices for part in parts]),
+        normals=np.concatenate([part.surface.normals for part in parts]),
+        faces=np.concatenate([part.surface.faces + np.int32(at) for part, at in zip(parts, first, strict=True)]),
+        colours=np.concatenate([part.colours for part in parts]),
+        cloth=np.concatenate([part.cloth for part in parts]),
+        accents=for_each(lambda part: part.accent),
         part=(owner + 1).astype(np.uint8),
-        gloss=np.concatenate(gloss),
-        weights=weight,
-        bind=bind_pose(figure),
-        shoe=np.concatenate(shoe),
+        gloss=for_each(lambda part: part.gloss),
+        weights=weights,
+        node=node,
+        bind=np.concatenate([bind, *(drape.transforms(bind[None])[0] for drape in hanging.values())]),
+        shoe=for_each(lambda part: part.is_shoe).astype(bool),
+        drapes=tuple(hanging.values()),
+    )
+
+
+def _worn(figure: Figure, piece: Piece | OrthosisPart) -> _Part:
+    """A piece that bodies move."""
+    surface = piece.surface()
+    place = np.zeros((len(surface.vertices), 2))
+    if piece.cloth:
+        surface, place = piece.cloth.cut(surface)
+    pattern = PATTERNS.index(piece.cloth.pattern if piece.cloth else "plain")
+    return _Part(
+        surface,
+        np.broadcast_to(piece.colour(surface.vertices), surface.vertices.shape),
+        np.concatenate([place, np.full((len(place), 1), float(pattern))], axis=1),
+        piece.cloth.accent if piece.cloth else (0.0, 0.0, 0.0),
+        piece.gloss,
+        _weights(figure, piece.groups, surface.vertices),
+        np.full(len(surface.vertices), -1),
+        piece.is_shoe,
+    )
+
+
+def _hanging(
+    figure: Figure, drape: Drape, bind: Array, first_node: int, colour: Rgb, look: tuple[Pattern, Rgb, float]
+) -> _Part:
+    """A drape's cloth, moved by its nodes, which are bones from `first_node` on.
+
+    Args:
+        look: Pattern, its second colour, and how often it repeats (m).
+    """
+    pattern, accent, repeat_m = look
+    cloth = drape_cloth(figure, drape, bind, repeat_m)
+    count = len(cloth.node)
+    place = cloth.place * ([0.0, 0.0] if pattern == "plain" else [1.0, 1.0 / repeat_m])
+    return _Part(
+        cloth.surface,
+        np.tile(colour, (count, 1)),
+        np.concatenate([place, np.full((count, 1), float(PATTERNS.index(pattern)))], axis=1),
+        accent,
+        0.0,
+        np.zeros((count, len(BONES))),
+        first_node + cloth.node,
+        is_shoe=False,
     )
 
 
@@ -165,14 +249,23 @@ class Skin:
         self.mesh = mesh
         count = len(mesh.vertices)
         self._weights = mesh.weights.astype(np.float32)
+        self._hanging = mesh.node >= 0
+        self._nodes = mesh.node[self._hanging]
         self._points = np.concatenate([mesh.vertices, np.ones((count, 1))], axis=1).astype(np.float32)
         self._normals = mesh.normals.astype(np.float32)
         self._bone_from_bind = np.linalg.inv(mesh.bind)
 
     def pose(self, bones: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """World positions and normals `[V, 3]` of the skin for one picture's `bones` `[J, 4, 4]`."""
+        """World positions and normals `[V, 3]` of the skin for one picture's `bones` `[B, 4, 4]`, of `BONES`."""
+        return self.blend(self.mesh.with_nodes(bones[None])[0])
+
+    def blend(self, bones: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same for `bones` `[J, 4, 4]` that have the mesh's nodes already (`BodyMesh.with_nodes`)."""
         moved = (bones @ self._bone_from_bind)[:, :3].astype(np.float32)
-        blend = (self._weights @ moved.reshape(len(moved), 12)).reshape(-1, 3, 4)
+        rows = moved.reshape(len(moved), 12)
+        blend = self._weights @ rows[: len(BONES)]
+        blend[self._hanging] = rows[self._nodes]
+        blend = blend.reshape(-1, 3, 4)
         vertices = np.einsum("vij,vj->vi", blend, self._points)
         normals = np.einsum("vij,vj->vi", blend[:, :, :3], self._normals)
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)

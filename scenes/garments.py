@@ -8,11 +8,12 @@ gapes when a joint bends.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from farm.scene_config import SleeveCut
 from scenes.colours import Rgb
 from scenes.figure import SIDES, Figure, smooth_step
 from scenes.patterns import Cloth, Tube, repeats_around
@@ -53,19 +54,32 @@ class Piece:
         return polygonise(self.distance, self.low, self.high, self.cell_m)
 
 
-def pieces(figure: Figure, clothes: Clothes, cell_m: float, *, rolled_up: str = "") -> Iterator[Piece]:
-    """All pieces of one dressed person.
+def pieces(
+    figure: Figure,
+    clothes: Clothes,
+    cell_m: float,
+    *,
+    rolled_up: str = "",
+    coat: Rgb | None = None,
+) -> Iterator[Piece]:
+    """All pieces of one dressed person but what hangs from the hips (`scenes.drapery`).
 
     Args:
         rolled_up: Sides ("r", "l", "rl") whose long trouser leg is rolled up to the knee, as over an orthosis.
+        coat: Colour of the coat above the hips, if one is worn.
     """
     yield from _head(figure, clothes, cell_m)
-    yield _shirt(figure, clothes, cell_m)
-    yield _trousers(figure, clothes, cell_m, rolled_up)
+    if coat is None:
+        yield _shirt(figure, clothes, cell_m)
+    else:  # of the shirt only the breast is seen, and nothing must come through the coat where polygons are coarse
+        yield _shirt(figure, replace(clothes, sleeves="cap", shirt_ease_m=0.002), cell_m)
+        yield _coat(figure, clothes, coat, cell_m)
+    skirt = clothes.lower_kind == "skirt"
+    yield _briefs(figure, clothes, cell_m) if skirt else _trousers(figure, clothes, cell_m, rolled_up)
     for side, _ in SIDES:
         yield _arm(figure, clothes, side, cell_m)
-        if clothes.lower_kind == "short_trousers" or side in rolled_up:
-            yield _shank(figure, clothes, side, cell_m)
+        if skirt or clothes.lower_kind == "short_trousers" or side in rolled_up:
+            yield _shank(figure, clothes, side, cell_m, bare_thigh=skirt)
         yield from _shoe(figure, clothes, side, cell_m)
 
 
@@ -158,15 +172,50 @@ SLEEVE_END = {"cap": 0.24, "short": 0.62}
 """Hem of the sleeve as a share of the upper arm; long sleeves end at the wrist."""
 
 
-def _sleeve_end_y(figure: Figure, clothes: Clothes, side: str) -> float:
+COAT_HEM_Y_M = -0.03
+"""Where a coat's upper part ends and what hangs begins, above the pelvis' origin, generic metres."""
+
+_COAT_OVER_SHIRT_M = 0.007
+
+
+def coat_ease_m(figure: Figure, clothes: Clothes) -> float:
+    """How far a coat stands off the body at the hips (m): more than the widest shirt under it."""
+    return 1.25 * clothes.shirt_ease_m * figure.size + 0.006 + _COAT_OVER_SHIRT_M
+
+
+def _sleeve_end_y(figure: Figure, sleeves: SleeveCut, side: str) -> float:
     shoulder, elbow = figure.origins[f"humerus_{side}"][1], figure.origins[f"radius_{side}"][1]
-    if clothes.sleeves == "long":
+    if sleeves == "long":
         return float(figure.point(f"radius_{side}", (0.0, -0.232, 0.0))[1])
-    return float(shoulder + SLEEVE_END[clothes.sleeves] * (elbow - shoulder))
+    return float(shoulder + SLEEVE_END[sleeves] * (elbow - shoulder))
 
 
 def _shirt(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
-    hem = figure.point("pelvis", (0.0, 0.02 if clothes.tucked else -0.015, 0.0))[1]
+    hem = float(figure.point("pelvis", (0.0, 0.02 if clothes.tucked else -0.015, 0.0))[1])
+    distance, low, high = _top(figure, clothes, hem, clothes.sleeves, tucked=clothes.tucked, over_m=0.0, open_m=0.0)
+    return Piece(
+        "shirt", distance, low, high, cell_m, _plain(clothes.shirt), 0.0, ALL_GROUPS,
+        cloth=_shirt_cloth(figure, clothes),
+    )  # fmt: skip
+
+
+def _coat(figure: Figure, clothes: Clothes, colour: Rgb, cell_m: float) -> Piece:
+    """A coat down to the hips, over the shirt, which shows at the open neck."""
+    hem = float(figure.point("pelvis", (0.0, COAT_HEM_Y_M, 0.0))[1])
+    distance, low, high = _top(
+        figure, clothes, hem, "long", tucked=False, over_m=_COAT_OVER_SHIRT_M, open_m=_COAT_OPEN_M
+    )
+    return Piece("coat", distance, low, high, cell_m, _plain(colour), 0.02, ALL_GROUPS)
+
+
+_COAT_OPEN_M = 0.09
+"""How far down its front a coat shows what is under it, beside the neck."""
+
+
+def _top(
+    figure: Figure, clothes: Clothes, hem: float, sleeves: SleeveCut, *, tucked: bool, over_m: float, open_m: float
+) -> tuple[Distance, Array, Array]:
+    """Distance to a shirt, or to a coat `over_m` outside it; and the box that holds it."""
     waist = figure.point("pelvis", (0.0, WAIST_Y_M, 0.0))[1]
     collar = figure.point("torso", (-0.015, 0.466, 0.0))
     ease = clothes.shirt_ease_m * figure.size * (0.7 if figure.sex == "female" else 1.0)
@@ -174,29 +223,29 @@ def _shirt(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
     def distance(points: Array) -> Array:
         up = np.clip((points[..., 1] - hem) / (collar[1] - hem), 0.0, 1.0)
         loose = ease * (1.25 - 0.85 * up**3) + 0.006 * (1.0 - up)
-        if clothes.tucked:  # it bulges over the waistband, and is flat where that holds it
+        if tucked:  # it bulges over the waistband, and is flat where that holds it
             loose = 0.002 + (loose - 0.002) * smooth_step(waist - 0.005, waist + 0.06 * figure.size, points[..., 1])
         trunk = figure.trunk(points)
         arms = []
         for side, _ in SIDES:
             straight = figure.straight(points, "arm", side)
-            end = _sleeve_end_y(figure, clothes, side)
-            flare = 0.35 * ease if clothes.sleeves == "short" else 0.0
+            end = _sleeve_end_y(figure, sleeves, side)
+            flare = 0.35 * ease if sleeves == "short" else 0.0
             arms.append(np.maximum(figure.arm(straight, side) - flare, end - straight[..., 1] - ease))
-        cloth = union([trunk, *arms], 0.05 * figure.size) - loose - _folds(points, clothes.fold_phase, 0.0016)
+        cloth = union([trunk, *arms], 0.05 * figure.size) - loose - over_m - _folds(points, clothes.fold_phase, 0.0016)
         neckline = (points[..., 1] - collar[1]) * 0.94 + (points[..., 0] - collar[0]) * 0.34
+        if open_m:  # a V in front
+            v = (points[..., 1] - collar[1] + open_m * figure.size - 1.6 * np.abs(points[..., 2])) * 0.53
+            neckline = np.maximum(neckline, np.minimum(v, points[..., 0] - collar[0]))
         return np.asarray(np.maximum.reduce([cloth, hem - points[..., 1], neckline]))
 
     reach = [figure.bind(figure.point(f"radius_{s}", (0.0, -0.25, 0.0)), "arm", s) for s, _ in SIDES]
-    if clothes.sleeves != "long":
+    if sleeves != "long":
         reach = [figure.bind(figure.origins[f"radius_{s}"], "arm", s) for s, _ in SIDES]
     low, high = _box(figure, (-0.29, -0.05, -0.25), (0.11, 0.56, 0.25))
     low, high = np.minimum(low, np.min(reach, axis=0) - 0.07), np.maximum(high, np.max(reach, axis=0) + 0.07)
     low[1] = min(hem - 0.02, float(np.min(reach, axis=0)[1]) - 0.07)
-    return Piece(
-        "shirt", distance, low, high, cell_m, _plain(clothes.shirt), 0.0, ALL_GROUPS,
-        cloth=_shirt_cloth(figure, clothes),
-    )  # fmt: skip
+    return distance, low - over_m, high + over_m
 
 
 def _shirt_cloth(figure: Figure, clothes: Clothes) -> Cloth | None:
@@ -284,10 +333,27 @@ def _trousers(figure: Figure, clothes: Clothes, cell_m: float, rolled_up: str) -
     )  # fmt: skip
 
 
+def _briefs(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
+    """What is under a skirt, so that hips and thighs are there for whatever looks for them."""
+    waist = figure.point("pelvis", (0.0, WAIST_Y_M, 0.0))[1]
+    end = {side: float(figure.origins[f"femur_{side}"][1] - 0.10 * figure.size) for side, _ in SIDES}
+
+    def distance(points: Array) -> Array:
+        legs = []
+        for side, _ in SIDES:
+            straight = figure.straight(points, "leg", side)
+            legs.append(np.maximum(figure.leg(straight, side), end[side] - straight[..., 1]))
+        cloth = union([np.minimum(legs[0], legs[1]), figure.trunk(points)], 0.03 * figure.size)
+        return np.asarray(np.maximum(cloth, points[..., 1] - waist))
+
+    low, high = _box(figure, (-0.28, -0.30, -0.26), (0.09, 0.08, 0.26))
+    return Piece("briefs", distance, low, high, cell_m, _plain(clothes.lower), 0.0, ("trunk", "leg_r", "leg_l"))
+
+
 def _arm(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
     """Skin from under the sleeve to the fingertips."""
     radius = f"radius_{side}"
-    top = _sleeve_end_y(figure, clothes, side) + 0.035 * figure.size
+    top = _sleeve_end_y(figure, clothes.sleeves, side) + 0.035 * figure.size
 
     def distance(points: Array) -> Array:
         straight = figure.straight(points, "arm", side)
@@ -302,10 +368,10 @@ def _arm(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
     return Piece(f"arm_{side}", distance, low, high, 0.62 * cell_m, _plain(clothes.skin), 0.2, (f"arm_{side}",))
 
 
-def _shank(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
-    """Skin of the lower leg under short trousers, with a sock's end hidden in the shoe."""
+def _shank(figure: Figure, clothes: Clothes, side: str, cell_m: float, *, bare_thigh: bool) -> Piece:
+    """Skin of the lower leg under short trousers or, with the thigh's, a skirt; a sock's end is hidden in the shoe."""
     knee = figure.origins[f"tibia_{side}"][1]
-    top = knee + 0.09 * figure.size
+    top = figure.origins[f"femur_{side}"][1] - 0.07 * figure.size if bare_thigh else knee + 0.09 * figure.size
     bottom = float(figure.origins[f"calcn_{side}"][1] + 0.02 * figure.size)
 
     def distance(points: Array) -> Array:

@@ -4,6 +4,9 @@ Each body part is the convex hull of its pictured, dressed mesh, and moves with
 its bone in a pybullet world without physics. A keypoint inside flesh, as joint
 centres are, is not hidden by the flesh around it, but by everything else:
 other limbs, the far side of its own trunk or head, walls, furniture, passers-by.
+
+Cloth that hangs from the hips has another shape in every picture; rays meet its
+triangles themselves. It hides what is not of the parts that it covers.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from numpy.typing import NDArray
 
 from farm.gait.keypoints import OWN_FLESH
 from farm.sampling.anatomy import KEYPOINTS
-from scenes.body import BONES, BodyMesh
+from scenes.body import BONES, PARTS, BodyMesh
 from scenes.cameras import Camera
 from scenes.panel import RoomBox
 from scenes.passer_by import PasserBy
@@ -38,7 +41,7 @@ class _Person:
         self._client = client
         self._bones: list[int] = []
         self.body_of: dict[int, str] = {}
-        owner = np.argmax(mesh.weights, axis=1)
+        owner = mesh.owner()
         bone_from_bind = np.linalg.inv(mesh.bind)
         for number, bone in enumerate(BONES):
             points = mesh.vertices[owner == number]
@@ -63,6 +66,44 @@ class _Person:
             pybullet.resetBasePositionAndOrientation(hull, place, turn, physicsClientId=self._client)
 
 
+class _Cloth:
+    """Outer sides of a walker's drapes, picture by picture."""
+
+    def __init__(self, mesh: BodyMesh, bones: Array) -> None:
+        """Args:
+        bones: `[F, B, 4, 4]` world from bone.
+        """
+        nodes = mesh.with_nodes(bones)[:, len(BONES) :, :3, 3]
+        sheet, first = [], 0
+        for drape in mesh.drapes:
+            sheet.append(drape.triangles() + first)
+            first += drape.nodes
+        self._triangles = nodes[:, np.concatenate(sheet)]  # [F, T, 3, 3]
+        part = np.zeros(first, int)
+        part[mesh.node[mesh.node >= 0] - len(BONES)] = mesh.part[mesh.node >= 0]
+        part = part[np.concatenate(sheet)[:, 0]]
+        own = np.array([[PARTS[number] in OWN_FLESH[name][0] for number in part] for name in KEYPOINTS])
+        self._hides = ~own  # [K, T]
+
+    def hides(self, frame: int, eyes: Array, keypoints: Array) -> NDArray[np.bool_]:
+        """Whether cloth over another part is between each eye `[V, 3]` and each keypoint `[K, 3]`: `[V, K]`.
+
+        Rays against triangles after Moller and Trumbore (1997).
+        """
+        corner, ray = self._triangles[frame], keypoints - eyes[:, None]  # [T, 3, 3], [V, K, 3]
+        one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+        normal = np.cross(one, two)
+        from_eye = eyes[:, None] - corner[:, 0]  # [V, T, 3]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = 1.0 / -np.einsum("vki,ti->vkt", ray, normal)
+            turned = np.cross(from_eye[:, None], ray[:, :, None])  # [V, K, T, 3]
+            u = np.einsum("vkti,ti->vkt", turned, two) * scale
+            v = -np.einsum("vkti,ti->vkt", turned, one) * scale
+            way = np.einsum("vti,ti->vt", from_eye, normal)[:, None] * scale
+            crossed = (u >= 0) & (v >= 0) & (u + v <= 1) & (way > 0) & (way < 1)
+        return np.asarray((crossed & self._hides).any(axis=-1))
+
+
 class OcclusionWorld:
     """The walker's hulls and all that may hide them; close it (or use `with`) to free pybullet's memory."""
 
@@ -83,6 +124,7 @@ class OcclusionWorld:
         self._client = pybullet.connect(pybullet.DIRECT)
         self._size = size
         self._walker = _Person(self._client, mesh)
+        self._mesh = mesh
         for centre, half in _walls(box):
             shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, physicsClientId=self._client)
             pybullet.createMultiBody(0, shape, basePosition=centre, physicsClientId=self._client)
@@ -122,6 +164,7 @@ class OcclusionWorld:
             One `[F, K]` array for each camera: 0 outside the picture, 1 occluded, 2 visible.
         """
         self._walker.learn(bones)
+        cloth = _Cloth(self._mesh, bones) if self._mesh.drapes else None
         moving = [self._walker, *(hulls for person, hulls in self._passers_by if person.moves)]
         hidden = np.zeros((len(cameras), *keypoints.shape[:2]), dtype=bool)
         for frame in range(len(bones)):
@@ -130,6 +173,8 @@ class OcclusionWorld:
             pybullet.performCollisionDetection(physicsClientId=self._client)
             eyes = np.stack([camera.world_from_camera[frame, :3, 3] for camera in cameras])
             hidden[:, frame] = self._hidden(eyes, keypoints[frame])
+            if cloth is not None:
+                hidden[:, frame] |= cloth.hides(frame, eyes, keypoints[frame])
         result = []
         seen = pixels if pixels is not None else [camera.project(keypoints)[0] for camera in cameras]
         for camera, covered, place in zip(cameras, hidden, seen, strict=True):

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from scenes.aids import Aids
 from scenes.colours import Rgb
 from scenes.figure import Figure
-from scenes.surface import Array, Surface, vertex_normals
+from scenes.surface import Array, Surface, quads, vertex_normals
 
 SHELL_TOP, STRAP_MIDDLE = 0.14, 0.21
 """Upper edge of the shell, clear of the fibula's head, and the strap: shares of the way from knee to ankle."""
@@ -110,15 +109,8 @@ def _plate(figure: Figure, side: str, y: Array, angle: Array, inside_m: float, o
     first = 0
     for grid in grids:
         vertices.append(grid.reshape(-1, 3))
-        faces.append(_quads(*grid.shape[:2]) + first)
+        faces.append(quads(*grid.shape[:2]) + first)
         first += len(vertices[-1])
     points = figure.bind(np.concatenate(vertices), "leg", side)
     triangles = np.concatenate(faces)
     return Surface(points, vertex_normals(points, triangles), triangles)
-
-
-def _quads(rows: int, columns: int) -> NDArray[np.int32]:
-    """Triangles `[T, 3]` of a grid of points, seen counter-clockwise from where rows x columns points."""
-    number = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
-    quad = np.stack([number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]], axis=-1).reshape(-1, 4)
-    return np.concatenate([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])

@@ -39,13 +39,14 @@ class Outline:
                 mesh,
                 vertices=mesh.vertices[used], normals=mesh.normals[used], faces=np.empty((0, 3), np.int32),
                 colours=mesh.colours[used], part=mesh.part[used], gloss=mesh.gloss[used],
-                weights=mesh.weights[used], shoe=mesh.shoe[used], cloth=mesh.cloth[used], accents=mesh.accents[used],
+                weights=mesh.weights[used], node=mesh.node[used], shoe=mesh.shoe[used],
+                cloth=mesh.cloth[used], accents=mesh.accents[used],
             )
         )  # fmt: skip
 
     def points(self, bones: Array) -> NDArray[np.float32]:
-        """World points `[F, P, 3]` (m) for `bones` `[F, J, 4, 4]`, world from bone."""
-        return np.stack([self._skin.pose(moment)[0] for moment in bones])
+        """World points `[F, P, 3]` (m) for `bones` `[F, B, 4, 4]`, world from bone."""
+        return np.stack([self._skin.blend(moment)[0] for moment in self._skin.mesh.with_nodes(bones)])
 
 
 def soles(mesh: BodyMesh, bones: Array) -> Array:
@@ -54,7 +55,7 @@ def soles(mesh: BodyMesh, bones: Array) -> Array:
     Args:
         bones: `[F, J, 4, 4]` world from bone.
     """
-    owner = np.argmax(mesh.weights, axis=1)
+    owner = mesh.owner()
     places = []
     for side in "rl":
         bone = BONES.index(f"calcn_{side}")
@@ -72,7 +73,7 @@ def soles(mesh: BodyMesh, bones: Array) -> Array:
 
 def _outermost(mesh: BodyMesh, directions: Array) -> NDArray[np.int64]:
     """Numbers of the vertices that reach farthest in some direction, of those that mostly follow one bone."""
-    owner = np.argmax(mesh.weights, axis=1)
+    owner = mesh.owner()
     bone_from_bind = np.linalg.inv(mesh.bind)
     found = []
     for bone in np.unique(owner):

@@ -19,6 +19,7 @@ from farm.records import Sex, Side
 from farm.scene_config import SceneGroup, SceneVariation
 from farm.seeds import Stream, branch, generator
 from scenes.aids import Aids, aids_rand
+from scenes.drapery import Drapery, drapery_rand
 from scenes.light import Light, light_rand
 from scenes.place import Place, place_rand
 from scenes.viewpoint import CameraDraw, camera_rand
@@ -26,8 +27,8 @@ from scenes.wardrobe import Clothes, clothes_rand
 
 GROUPS: Mapping[Stream, SceneGroup] = MappingProxyType(
     {
-        Stream.SCENE: "people", Stream.AIDS: "people", Stream.PLACE: "place", Stream.LIGHT: "light",
-        Stream.CAMERAS: "cameras",
+        Stream.SCENE: "people", Stream.AIDS: "people", Stream.DRAPERY: "people", Stream.PLACE: "place",
+        Stream.LIGHT: "light", Stream.CAMERAS: "cameras",
     }
 )  # fmt: skip
 """Which of a campaign's groups (`scene: vary`) each stream draws."""
@@ -41,6 +42,7 @@ class SceneParameters:
     """Everything that was drawn for one sample's pictures."""
 
     clothes: Clothes
+    drapery: Drapery
     aids: Aids
     place: Place
     light: Light
@@ -48,7 +50,7 @@ class SceneParameters:
 
     def record(self) -> dict[str, Any]:
         """As plain values, for the dataset's index."""
-        drawn = {name: asdict(getattr(self, name)) for name in ("clothes", "aids", "place", "light")}
+        drawn = {name: asdict(getattr(self, name)) for name in ("clothes", "drapery", "aids", "place", "light")}
         return {**drawn, "cameras": {camera.view.name: camera.record() for camera in self.cameras}}
 
 
@@ -79,8 +81,11 @@ def scene_parameters_rand(
         condition, side: What the walker has and which legs are affected, which aids are for.
     """
     cameras = branch(rng_of(Stream.CAMERAS), [view.name for view in views])
+    clothes = clothes_rand(rng_of(Stream.SCENE), variation.people, sex, age_years)
+    clothes, drapery = drapery_rand(rng_of(Stream.DRAPERY), variation.people, sex, clothes)
     return SceneParameters(
-        clothes=clothes_rand(rng_of(Stream.SCENE), variation.people, sex, age_years),
+        clothes=clothes,
+        drapery=drapery,
         aids=aids_rand(rng_of(Stream.AIDS), variation.aids, condition, side),
         place=place_rand(rng_of(Stream.PLACE), variation.place),
         light=light_rand(rng_of(Stream.LIGHT), variation.light),

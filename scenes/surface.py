@@ -165,6 +165,13 @@ def vertex_normals(vertices: Array, faces: NDArray[np.int32]) -> Array:
     return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
 
 
+def quads(rows: int, columns: int) -> NDArray[np.int32]:
+    """Triangles `[T, 3]` of a grid of points, seen counter-clockwise from where rows x columns points."""
+    number = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    quad = np.stack([number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]], axis=-1).reshape(-1, 4)
+    return np.concatenate([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
+
+
 def _cell_vertices(grid: Array, value: Array, inside: NDArray[np.bool_]) -> tuple[Array, NDArray[np.int32]]:
     """One vertex for each cell that the surface crosses, at the mean of its edge crossings; and its number."""
     shape = tuple(n - 1 for n in inside.shape)

@@ -45,6 +45,7 @@ _PATTERNS: Mapping[Pattern, float] = {
 _LOWER_PATTERNS: Mapping[LowerGarment, Mapping[Pattern, float]] = {
     "long_trousers": {"plain": 0.86, "stripes": 0.07, "checks": 0.07},
     "short_trousers": {"plain": 0.80, "stripes": 0.06, "checks": 0.14},
+    "skirt": {"plain": 0.70, "stripes": 0.08, "checks": 0.22},
 }
 """Shares are design choices: everyday clothes, with what is rare in a clinic common enough to be learnt."""
 

@@ -40,7 +40,7 @@ def test_parts_and_bones_are_the_bodies_of_the_physics() -> None:
 def test_shares_are_whole_and_every_body_is_seen(name: str) -> None:
     _, mesh = dressed(name)
     assert np.all(mesh.weights >= 0)
-    assert mesh.weights.sum(axis=1) == pytest.approx(1.0)
+    assert mesh.weights.sum(axis=1) + (mesh.node >= 0) == pytest.approx(1.0)
     assert set(np.unique(mesh.part)) == set(range(1, len(PARTS)))
     assert np.all((mesh.colours >= 0) & (mesh.colours <= 1))
 
@@ -89,9 +89,13 @@ def test_soles_neither_sink_nor_float(name: str) -> None:
 
 @pytest.mark.parametrize("name", PEOPLE)
 def test_the_skin_does_not_tear(name: str) -> None:
-    """No edge (cells of 3 cm) grows by more than 4 cm over its length in the bind pose, in a whole stride."""
+    """No edge (cells of 3 cm) grows by more than 4 cm over its length in the bind pose, in a whole stride.
+
+    What hangs from the hips is another matter: it is as wide as the stride asks.
+    """
     figure, mesh = dressed(name)
     edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]]])
+    edges = edges[(mesh.node[edges] < 0).all(axis=1)]
     rest = np.linalg.norm(mesh.vertices[edges[:, 0]] - mesh.vertices[edges[:, 1]], axis=1)
     walk = norm_walk(PEOPLE[name], duration_s=1.2)
     skin = Skin(mesh)

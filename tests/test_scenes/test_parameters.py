@@ -45,7 +45,10 @@ def test_looks_and_cameras_come_from_streams_of_their_own() -> None:
 
 
 def test_many_scenes_vary_in_everything_that_matters() -> None:
-    scenes = [scene(dataclasses.replace(MAN, sample_id=number)) for number in range(200)]
+    scenes = [
+        scene(dataclasses.replace(MAN, sample_id=number, sex="female" if number % 2 else "male"))
+        for number in range(200)
+    ]
     assert {drawn.place.kind for drawn in scenes} == set(get_args(PlaceKind))
     assert len({drawn.place.floor for drawn in scenes}) == len(FLOOR_TEXTURE_TILES)
     assert {piece.kind for drawn in scenes for piece in drawn.place.pieces} == set(PIECES)
@@ -88,7 +91,7 @@ def test_another_seed_of_the_scenes_draws_others_and_the_campaigns_own_is_the_de
 
 @pytest.mark.parametrize("group", get_args(SceneGroup))
 def test_a_group_that_may_not_vary_is_drawn_once_for_all_samples(group: SceneGroup) -> None:
-    own = {"people": {"clothes", "aids"}}.get(group, {group})
+    own = {"people": {"clothes", "drapery", "aids"}}.get(group, {group})
     fields = {item.name for item in dataclasses.fields(SceneParameters)}
     assert own < fields
     vary = tuple(other for other in get_args(SceneGroup) if other != group)

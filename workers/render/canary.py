@@ -147,6 +147,7 @@ def _figure() -> BodyMesh:
         part=np.where(upper > 0.5, PARTS.index("torso"), PARTS.index("pelvis")).astype(np.uint8),
         gloss=upper,
         weights=weights,
+        node=np.full(len(points), -1),
         bind=np.tile(np.eye(4), (len(BONES), 1, 1)),
         shoe=points[:, 1] < -0.75,
     )

@@ -166,7 +166,8 @@ def set_stage(
         side=parameters.side,
     )
     figure = Figure(body, parameters.sex)
-    far = body_mesh(figure, scene.clothes, scene.aids, cell_m=FAR_CELL_M)
+    worn = (scene.clothes, scene.aids, scene.drapery)
+    far = body_mesh(figure, *worn, cell_m=FAR_CELL_M)
     motion = Motion(body, walk)
     bones = motion.bones(labels.frame_time)
     outline = _outline(far, bones)
@@ -180,7 +181,7 @@ def set_stage(
     )  # fmt: skip
     scale = np.stack([camera.intrinsics[1, 1] / camera.project(pelvis)[1] for camera in cameras], axis=1)  # pixels/m
     cells, levels = finenesses(scale)
-    meshes = (*(body_mesh(figure, scene.clothes, scene.aids, cell_m=cell) for cell in cells[:-1]), far)
+    meshes = (*(body_mesh(figure, *worn, cell_m=cell) for cell in cells[:-1]), far)
     setting = make_setting(scene.place, outline=outline, cameras=cameras, time=labels.frame_time)
     return Stage(scene, figure, meshes, levels, setting, cameras, bones, motion, parameters.sample_id)
 
@@ -227,7 +228,7 @@ def occlusion_world(stage: Stage) -> OcclusionWorld:
 
 def _outline(mesh: BodyMesh, bones: Array) -> Array:
     """Points that bound the person in every picture: `[F, P, 3]` m, a few extreme ones of each bone."""
-    owner = np.argmax(mesh.weights, axis=1)
+    owner, bones = mesh.owner(), mesh.with_nodes(bones)
     bone_from_bind = np.linalg.inv(mesh.bind)
     points = []
     for bone in np.unique(owner):

@@ -43,6 +43,7 @@ class SkinnedMesh:
     def __init__(self, mesh: BodyMesh, blend: Program, moments: int) -> None:
         from OpenGL import GL
 
+        self._mesh = mesh
         self._blend = blend
         self._vertices = len(mesh.vertices)
         self._indices = int(mesh.faces.size)
@@ -76,9 +77,10 @@ class SkinnedMesh:
         ]
 
     def pose(self, bones: Array) -> None:
-        """Blend the mesh for the moments of `bones` `[M, J, 4, 4]`, world from bone."""
+        """Blend the mesh for the moments of `bones` `[M, B, 4, 4]`, world from bone."""
         from OpenGL import GL
 
+        bones = self._mesh.with_nodes(bones)
         rows = np.ascontiguousarray((bones @ self._bone_from_bind)[..., :3, :], dtype=np.float32)
         GL.glBindBuffer(GL.GL_TEXTURE_BUFFER, self._bones)
         GL.glBufferData(GL.GL_TEXTURE_BUFFER, rows.nbytes, rows, GL.GL_STREAM_DRAW)
@@ -128,6 +130,8 @@ def _bind_data(mesh: BodyMesh) -> Any:
     """`[V, BIND_FLOATS]` float32."""
     slots = np.argsort(-mesh.weights, axis=1, kind="stable")[:, :SLOTS]
     shares = np.take_along_axis(mesh.weights, slots, axis=1)
+    hangs = mesh.node >= 0
+    slots[hangs, 0], shares[hangs, 0] = mesh.node[hangs], 1.0
     shares = shares / shares.sum(axis=1, keepdims=True)
     columns = [mesh.vertices, mesh.shoe[:, None], mesh.normals, slots, shares]
     return np.concatenate(columns, axis=1).astype(np.float32)
