@@ -6,7 +6,8 @@ centres are, is not hidden by the flesh around it, but by everything else:
 other limbs, the far side of its own trunk or head, walls, furniture, passers-by.
 
 Cloth that hangs from the hips has another shape in every picture; rays meet its
-triangles themselves. It hides what is not of the parts that it covers.
+triangles themselves. It hides what is not of the part that it covers, and what is
+deeper under it than its own flesh may be, as a knee in a wide skirt.
 """
 
 from __future__ import annotations
@@ -69,9 +70,10 @@ class _Person:
 class _Cloth:
     """Outer sides of a walker's drapes, picture by picture."""
 
-    def __init__(self, mesh: BodyMesh, bones: Array) -> None:
+    def __init__(self, mesh: BodyMesh, bones: Array, size: float) -> None:
         """Args:
         bones: `[F, B, 4, 4]` world from bone.
+        size: Scales the depths of `OWN_FLESH`.
         """
         nodes = mesh.with_nodes(bones)[:, len(BONES) :, :3, 3]
         sheet, first = [], 0
@@ -82,11 +84,12 @@ class _Cloth:
         part = np.zeros(first, int)
         part[mesh.node[mesh.node >= 0] - len(BONES)] = mesh.part[mesh.node >= 0]
         part = part[np.concatenate(sheet)[:, 0]]
-        own = np.array([[PARTS[number] in OWN_FLESH[name][0] for number in part] for name in KEYPOINTS])
-        self._hides = ~own  # [K, T]
+        flesh = [OWN_FLESH[name] for name in KEYPOINTS]
+        own = np.array([[PARTS[number] in parts for number in part] for parts, _ in flesh])
+        self._allowed = np.where(own, size * np.array([[reach] for _, reach in flesh]), 0.005)  # [K, T] m
 
     def hides(self, frame: int, eyes: Array, keypoints: Array) -> NDArray[np.bool_]:
-        """Whether cloth over another part is between each eye `[V, 3]` and each keypoint `[K, 3]`: `[V, K]`.
+        """Whether cloth hides each keypoint `[K, 3]` from each eye `[V, 3]`: `[V, K]`.
 
         Rays against triangles after Moller and Trumbore (1997).
         """
@@ -101,7 +104,9 @@ class _Cloth:
             v = -np.einsum("vkti,ti->vkt", turned, one) * scale
             way = np.einsum("vti,ti->vt", from_eye, normal)[:, None] * scale
             crossed = (u >= 0) & (v >= 0) & (u + v <= 1) & (way > 0) & (way < 1)
-        return np.asarray((crossed & self._hides).any(axis=-1))
+            depth = (1.0 - way) * np.linalg.norm(ray, axis=-1)[..., None]
+            hides = crossed & (depth > self._allowed)
+        return np.asarray(hides.any(axis=-1))
 
 
 class OcclusionWorld:
@@ -164,7 +169,7 @@ class OcclusionWorld:
             One `[F, K]` array for each camera: 0 outside the picture, 1 occluded, 2 visible.
         """
         self._walker.learn(bones)
-        cloth = _Cloth(self._mesh, bones) if self._mesh.drapes else None
+        cloth = _Cloth(self._mesh, bones, self._size) if self._mesh.drapes else None
         moving = [self._walker, *(hulls for person, hulls in self._passers_by if person.moves)]
         hidden = np.zeros((len(cameras), *keypoints.shape[:2]), dtype=bool)
         for frame in range(len(bones)):

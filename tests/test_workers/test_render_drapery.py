@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from farm.config import Campaign, Pictures
+from farm.gait.keypoints import OWN_FLESH
 from farm.gait.labels import gait_labels
 from farm.records import FrameSet, GaitLabels, GaitParameters
 from farm.sampling.anatomy import KEYPOINTS, anatomy
@@ -29,7 +30,7 @@ def staged(lower: LowerGarment, coat_share: float) -> tuple[Campaign, Stage, Gai
     campaign = Campaign(
         name="test",
         samples=8,
-        pictures=Pictures(image_size=SIZE, frame_rate_hz=FRAME_RATE_HZ),
+        pictures=Pictures(image_size=SIZE, frame_rate_hz=FRAME_RATE_HZ, depth=True),
         scene=SceneVariation(people=PeopleVariation(lower=(lower,), coat_share=coat_share)),
     )
     body, walk = anatomy(WALKER), norm_walk(WALKER, duration_s=3.0)
@@ -87,10 +88,18 @@ def test_the_card_hangs_cloth_as_numpy_does() -> None:
         skinned.delete()
 
 
-def test_a_skirt_hides_the_far_knee_and_not_the_near_one() -> None:
-    """The side view sees the walker's right."""
+def test_a_skirt_hides_what_is_deep_under_it_and_behind_it() -> None:
+    """The side view sees the walker's right; a knee is as deep under the depth picture as its flesh at most."""
     skirt, trousers = filmed("skirt", 0.0).view("side"), filmed("long_trousers", 0.0).view("side")
     near, far = KEYPOINTS.index("right_knee"), KEYPOINTS.index("left_knee")
     seen = {name: (view.visibility == VISIBLE).mean(axis=0) for name, view in (("s", skirt), ("t", trousers))}
-    assert seen["s"][near] == pytest.approx(seen["t"][near], abs=0.03)
+    assert seen["t"][near] == 1.0
     assert seen["s"][far] < seen["t"][far] - 0.1
+    assert skirt.depth is not None
+    labels, reach = staged("skirt", 0.0)[2], OWN_FLESH["right_knee"][1] + 0.02
+    turn = skirt.world_from_camera
+    local = np.einsum("fji,fj->fi", turn[:, :3, :3], labels.keypoints_3d[:, near] - turn[:, :3, 3])
+    for frame, (x, y) in enumerate(np.rint(skirt.keypoints_2d[:, near]).astype(int)):
+        depth = local[frame, 2] - skirt.depth[frame, y, x] / 1000.0
+        if skirt.visibility[frame, near] == VISIBLE:
+            assert -0.02 < depth < reach
