@@ -18,7 +18,7 @@ HairStyle = Literal["bald", "crop", "short", "curly", "long", "ponytail", "bun"]
 SleeveCut = Literal["cap", "short", "long"]
 Pattern = Literal["plain", "stripes", "hoops", "checks", "dots", "yoke"]
 LowerGarment = Literal["long_trousers", "short_trousers", "skirt"]
-AidKind = Literal["ankle_orthosis"]
+AidKind = Literal["ankle_orthosis", "cane", "walker_frame"]
 
 MONK_TONES = 10
 """Tones of the Monk Skin Tone scale."""
@@ -75,16 +75,36 @@ _ORTHOSIS_SHARES = {
 }  # fmt: skip
 
 
+_CANE_SHARES = {
+    "antalgic": 0.35, "hemiparesis": 0.35, "knee_extensor_weakness": 0.3, "myopathy": 0.25,
+    "hip_extensor_weakness": 0.25, "sarcopenia": 0.2, "cerebellar_ataxia": 0.2, "diplegia": 0.15,
+    "plantarflexor_weakness": 0.15, "parkinsonian": 0.15, "foot_drop": 0.1,
+}  # fmt: skip
+_FRAME_SHARES = {"parkinsonian": 0.5}
+
+
+def _shares(share: dict[str, float]) -> tuple[AidShare, ...]:
+    return tuple(AidShare(condition=condition, share=value) for condition, value in share.items())
+
+
 class AidsVariation(Frozen):
     """What walkers wear and carry against an impairment. It is drawn on top of the simulated gait and changes none."""
 
     kinds: tuple[AidKind, ...] = Field(
-        ("ankle_orthosis",), description="aids that there may be; `[]` for none. The others are drawn as ever"
+        ("ankle_orthosis", "cane", "walker_frame"),
+        description="aids that there may be; `[]` for none. The others are drawn as ever",
     )
     ankle_orthosis: tuple[AidShare, ...] = Field(
-        tuple(AidShare(condition=condition, share=share) for condition, share in _ORTHOSIS_SHARES.items()),
+        _shares(_ORTHOSIS_SHARES),
         description="shares of the walkers with a condition who wear one, on each affected leg; of conditions that are "
         "not named, none",
+    )
+    cane: tuple[AidShare, ...] = Field(
+        _shares(_CANE_SHARES), description="the same of a cane, held on the side of the better leg"
+    )
+    walker_frame: tuple[AidShare, ...] = Field(
+        _shares(_FRAME_SHARES),
+        description="the same of a frame on wheels, of those whose arms swing too little to slip off its grips",
     )
 
 

@@ -118,7 +118,7 @@ def body_mesh(
     hanging = drapes(figure, clothes, drapery)
     worn: tuple[Piece | OrthosisPart, ...] = (
         *pieces(
-            figure, clothes, cell_m, rolled_up=aids.orthosis_sides,
+            figure, clothes, cell_m, rolled_up=aids.orthosis_sides, holding=aids.holding_sides,
             coat=drapery.coat_colour if drapery.coat else None,
         ),
         *orthosis(figure, aids),

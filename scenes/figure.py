@@ -99,6 +99,9 @@ _HAIR_THICKNESS: Mapping[HairStyle, float] = {
 """Over the skull of the generic head (m)."""
 
 WRIST_GENERIC_M = 0.24
+GRIP_GENERIC_M = {side: (0.004, -(WRIST_GENERIC_M + 0.098), -sign * 0.026) for side, sign in (("r", 1.0), ("l", -1.0))}
+"""Middle of what a closed hand holds, in generic `radius` axes."""
+
 HEEL_BEVEL_X_M, HEEL_BEVEL_RADIUS_M = 0.012, 0.042
 """The shoe's heel edge is round like the physics' heel sphere, so that it rolls at foot strike and does not dig in."""
 
@@ -226,8 +229,8 @@ class Figure:
         """Distance to one arm from above the shoulder to the wrist; straight axes."""
         return self._arms[side](points)
 
-    def hand(self, points: Array, side: str) -> Array:
-        """Distance to one relaxed hand, palm towards the thigh; straight axes."""
+    def hand(self, points: Array, side: str, *, closed: bool = False) -> Array:
+        """Distance to one hand, palm towards the thigh, relaxed or closed around what it holds; straight axes."""
         sign = 1.0 if side == "r" else -1.0
         radius = f"radius_{side}"
         k = self.body.scale(radius) * (0.93 if self._female else 1.0)
@@ -251,19 +254,25 @@ class Figure:
         parts = [palm(points)]
         for x, tip in ((0.030, 0.162), (0.010, 0.172), (-0.010, 0.166), (-0.029, 0.148)):
             middle = 0.095 + 0.55 * (tip - 0.095)
+            knuckle, end = at(x * 0.97, middle, 0.010), at(x * 0.9, tip, 0.030)
+            if closed:
+                knuckle, end = at(x, 0.121, 0.018), at(x, 0.104, 0.049)
             parts.append(
                 union(
                     [
-                        RoundCone(at(x, 0.095, 0.002), at(x * 0.97, middle, 0.010), 0.0105 * k, 0.0098 * k)(points),
-                        RoundCone(at(x * 0.97, middle, 0.010), at(x * 0.9, tip, 0.030), 0.0098 * k, 0.0085 * k)(points),
+                        RoundCone(at(x, 0.095, 0.002), knuckle, 0.0105 * k, 0.0098 * k)(points),
+                        RoundCone(knuckle, end, 0.0098 * k, 0.0085 * k)(points),
                     ],
                     0.004,
                 )
             )
+        joint, end = at(0.050, 0.072, 0.020), at(0.051, 0.108, 0.026)
+        if closed:
+            joint, end = at(0.040, 0.068, 0.030), at(0.022, 0.084, 0.050)
         thumb = union(
             [
-                RoundCone(at(0.026, 0.030, 0.008), at(0.050, 0.072, 0.020), 0.016 * k, 0.0125 * k)(points),
-                RoundCone(at(0.050, 0.072, 0.020), at(0.051, 0.108, 0.026), 0.0125 * k, 0.0095 * k)(points),
+                RoundCone(at(0.026, 0.030, 0.008), joint, 0.016 * k, 0.0125 * k)(points),
+                RoundCone(joint, end, 0.0125 * k, 0.0095 * k)(points),
             ],
             0.006,
         )

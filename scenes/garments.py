@@ -60,12 +60,14 @@ def pieces(
     cell_m: float,
     *,
     rolled_up: str = "",
+    holding: str = "",
     coat: Rgb | None = None,
 ) -> Iterator[Piece]:
     """All pieces of one dressed person but what hangs from the hips (`scenes.drapery`).
 
     Args:
         rolled_up: Sides ("r", "l", "rl") whose long trouser leg is rolled up to the knee, as over an orthosis.
+        holding: Sides whose hand is closed around something.
         coat: Colour of the coat above the hips, if one is worn.
     """
     yield from _head(figure, clothes, cell_m)
@@ -77,7 +79,7 @@ def pieces(
     skirt = clothes.lower_kind == "skirt"
     yield _briefs(figure, clothes, cell_m) if skirt else _trousers(figure, clothes, cell_m, rolled_up)
     for side, _ in SIDES:
-        yield _arm(figure, clothes, side, cell_m)
+        yield _arm(figure, clothes, side, cell_m, closed=side in holding)
         if skirt or clothes.lower_kind == "short_trousers" or side in rolled_up:
             yield _shank(figure, clothes, side, cell_m, bare_thigh=skirt)
         yield from _shoe(figure, clothes, side, cell_m)
@@ -350,14 +352,14 @@ def _briefs(figure: Figure, clothes: Clothes, cell_m: float) -> Piece:
     return Piece("briefs", distance, low, high, cell_m, _plain(clothes.lower), 0.0, ("trunk", "leg_r", "leg_l"))
 
 
-def _arm(figure: Figure, clothes: Clothes, side: str, cell_m: float) -> Piece:
+def _arm(figure: Figure, clothes: Clothes, side: str, cell_m: float, *, closed: bool) -> Piece:
     """Skin from under the sleeve to the fingertips."""
     radius = f"radius_{side}"
     top = _sleeve_end_y(figure, clothes.sleeves, side) + 0.035 * figure.size
 
     def distance(points: Array) -> Array:
         straight = figure.straight(points, "arm", side)
-        shape = union([figure.arm(straight, side), figure.hand(straight, side)], 0.016 * figure.size)
+        shape = union([figure.arm(straight, side), figure.hand(straight, side, closed=closed)], 0.016 * figure.size)
         return np.asarray(np.maximum(shape, straight[..., 1] - top))
 
     ends = np.stack([

@@ -22,6 +22,8 @@ person is 150 pixels tall."""
 REACH_DIRECTIONS = 26
 """Directions for what needs no more than a centimetre or two."""
 
+_NOWHERE_M = 1000.0
+
 _HEEL_SHARE = 0.12
 """The heel's contact lies so far along the shoe's part behind the toes (0 its back end, 1 its front end)."""
 
@@ -52,6 +54,8 @@ class Outline:
 def soles(mesh: BodyMesh, bones: Array) -> Array:
     """Where heels and balls of both feet meet the floor: `[F, 4, 3]` m, at or above the floor.
 
+    What has no feet has them nowhere near it.
+
     Args:
         bones: `[F, J, 4, 4]` world from bone.
     """
@@ -59,6 +63,9 @@ def soles(mesh: BodyMesh, bones: Array) -> Array:
     places = []
     for side in "rl":
         bone = BONES.index(f"calcn_{side}")
+        if not (owner == bone).any():
+            places += [np.full((len(bones), 3), _NOWHERE_M)] * 2
+            continue
         bone_from_bind = np.linalg.inv(mesh.bind[bone])
         shoe = mesh.vertices[owner == bone] @ bone_from_bind[:3, :3].T + bone_from_bind[:3, 3]
         low, high = shoe.min(axis=0), shoe.max(axis=0)

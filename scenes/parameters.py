@@ -69,6 +69,7 @@ def scene_parameters_rand(
     age_years: float = 40.0,
     condition: str = "healthy",
     side: Side = "none",
+    arm_swing: float = 1.0,
 ) -> SceneParameters:
     """Draw one scene.
 
@@ -79,6 +80,7 @@ def scene_parameters_rand(
         sex: Shifts the shares of hair styles and cuts; none is excluded but by chance.
         age_years: The older, the more grey hair.
         condition, side: What the walker has and which legs are affected, which aids are for.
+        arm_swing: How much the arms swing, relative to the generic.
     """
     cameras = branch(rng_of(Stream.CAMERAS), [view.name for view in views])
     clothes = clothes_rand(rng_of(Stream.SCENE), variation.people, sex, age_years)
@@ -86,7 +88,7 @@ def scene_parameters_rand(
     return SceneParameters(
         clothes=clothes,
         drapery=drapery,
-        aids=aids_rand(rng_of(Stream.AIDS), variation.aids, condition, side),
+        aids=aids_rand(rng_of(Stream.AIDS), variation.aids, condition, side, arm_swing),
         place=place_rand(rng_of(Stream.PLACE), variation.place),
         light=light_rand(rng_of(Stream.LIGHT), variation.light),
         cameras=tuple(camera_rand(rng, view, variation.cameras) for rng, view in zip(cameras, views, strict=True)),

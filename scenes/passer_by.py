@@ -110,7 +110,7 @@ class Way:
 
 @dataclass(frozen=True)
 class PasserBy:
-    """Somebody else in the picture: decoration, never labelled; the mask has 0 there.
+    """Somebody else in the picture, or something that moves: never labelled; the mask has 0 there.
 
     Attributes:
         mesh: Clothed, coarse.

@@ -39,7 +39,7 @@ class Setting:
         box: The walls, which end every view.
         panels: What stands still, to be drawn.
         solids: Convex point sets `[P, 3]` (m, world axes) that may hide the walker: furniture and the like.
-        passers_by: Other people.
+        passers_by: Other people, and what else moves.
     """
 
     box: RoomBox

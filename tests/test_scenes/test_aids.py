@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,7 @@ from scenes.parameters import SceneParameters, scene_generator, scene_parameters
 from tests.norm_walk import norm_walk
 from tests.test_scenes.people import PEOPLE, scene
 
-BRACED = Aids(orthosis="both", orthosis_shell=(0.9, 0.2, 0.1), orthosis_strap=(0.1, 0.9, 0.2))
+BRACED = replace(NO_AIDS, orthosis="both", orthosis_shell=(0.9, 0.2, 0.1), orthosis_strap=(0.1, 0.9, 0.2))
 
 
 def shares(**share: float) -> tuple[AidShare, ...]:
@@ -99,7 +100,7 @@ def test_a_braced_leg_is_bare_to_the_knee_and_the_orthosis_belongs_to_shank_and_
     parameters = PEOPLE["generic man"]
     figure, clothes = Figure(anatomy(parameters), parameters.sex), scene(parameters).clothes
     assert clothes.lower_kind == "long_trousers"
-    one = Aids(orthosis="left", orthosis_shell=BRACED.orthosis_shell, orthosis_strap=BRACED.orthosis_strap)
+    one = replace(BRACED, orthosis="left")
     mesh = body_mesh(figure, clothes, one, cell_m=0.03)
     owners = [PARTS[number] for number in np.unique(mesh.part[np.all(mesh.colours == one.orthosis_shell, axis=1)])]
     assert set(owners) == {"tibia_l", "calcn_l"}

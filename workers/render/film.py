@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ from farm.sampling.anatomy import BODIES, KEYPOINTS, Anatomy
 from farm.seeds import Stream, generator, name_key
 from scenes.body import PARTS, BodyMesh, body_mesh
 from scenes.cameras import Camera, place_camera
+from scenes.carried import carried
 from scenes.figure import Figure
 from scenes.motion import Motion
 from scenes.occlusion import OcclusionWorld
@@ -164,6 +165,7 @@ def set_stage(
         age_years=parameters.age_years,
         condition=parameters.condition,
         side=parameters.side,
+        arm_swing=parameters.arm_swing,
     )
     figure = Figure(body, parameters.sex)
     worn = (scene.clothes, scene.aids, scene.drapery)
@@ -182,7 +184,10 @@ def set_stage(
     scale = np.stack([camera.intrinsics[1, 1] / camera.project(pelvis)[1] for camera in cameras], axis=1)  # pixels/m
     cells, levels = finenesses(scale)
     meshes = (*(body_mesh(figure, *worn, cell_m=cell) for cell in cells[:-1]), far)
-    setting = make_setting(scene.place, outline=outline, cameras=cameras, time=labels.frame_time)
+    held = carried(figure, scene.aids, motion, labels)
+    taken: list[Array] = [outline, *(Outline(thing.mesh).points(thing.bones).astype(float) for thing in held)]
+    setting = make_setting(scene.place, outline=np.concatenate(taken, axis=1), cameras=cameras, time=labels.frame_time)
+    setting = replace(setting, passers_by=(*setting.passers_by, *held))
     return Stage(scene, figure, meshes, levels, setting, cameras, bones, motion, parameters.sample_id)
 
 
