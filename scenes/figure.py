@@ -106,6 +106,16 @@ HEEL_BEVEL_X_M, HEEL_BEVEL_RADIUS_M = 0.012, 0.042
 """The shoe's heel edge is round like the physics' heel sphere, so that it rolls at foot strike and does not dig in."""
 
 
+_SHAPE_AGE_YEARS = 40.0
+"""Age of the table's adults."""
+
+_WAIST_PER_YEAR, _LIMB_PER_YEAR = 0.0022, -0.0010
+"""By how much waist and limbs grow or shrink with each year at equal stature and mass: fat moves to the trunk and
+muscle is lost with age. The direction is well known; these rates are design choices."""
+
+_SHAPE_AGES = (20.0, 85.0)
+
+
 def smooth_step(low: float, high: float, value: Array) -> Array:
     """0 below `low`, 1 above `high`, smooth between."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
@@ -124,6 +134,7 @@ class Figure:
 
     body: Anatomy
     sex: Sex
+    age_years: float = _SHAPE_AGE_YEARS
 
     @property
     def size(self) -> float:
@@ -133,6 +144,10 @@ class Figure:
     def width(self, growth: float) -> float:
         """Scale of a cross section that grows with girth to this degree."""
         return self.size * (1.0 + growth * (self.body.girth - 1.0))
+
+    def aged(self, per_year: float) -> float:
+        """Factor of a cross section that changes by so much a year."""
+        return 1.0 + per_year * (float(np.clip(self.age_years, *_SHAPE_AGES)) - _SHAPE_AGE_YEARS)
 
     @property
     def _female(self) -> bool:
@@ -198,7 +213,7 @@ class Figure:
             ankle = knee + np.array([0.0, -0.43 * self.body.scale(f"tibia_{side}"), 0.0])
             rows = [(hip + row[0] * (knee - hip), row) for row in _THIGH]
             rows += [(knee + row[0] * (ankle - knee), row) for row in _SHANK]
-            legs[side] = self._tube(rows, sign)
+            legs[side] = self._tube(rows, sign, (self.aged(_LIMB_PER_YEAR),) * 2)
         return legs
 
     def leg(self, points: Array, side: str) -> Array:
@@ -216,7 +231,7 @@ class Figure:
     @cached_property
     def _arms(self) -> dict[str, Loft]:
         arms = {}
-        factor = FEMALE_FACTORS["arm"] if self._female else 1.0
+        factor = (FEMALE_FACTORS["arm"] if self._female else 1.0) * self.aged(_LIMB_PER_YEAR)
         for side, sign in SIDES:
             shoulder, elbow = self.origins[f"humerus_{side}"], self.origins[f"radius_{side}"]
             wrist = elbow + np.array([0.0, -WRIST_GENERIC_M * self.body.scale(f"radius_{side}"), 0.0])
@@ -285,7 +300,12 @@ class Figure:
         tube = self._tube(rows, 0.0)
         levels = [self.origins["torso"][1] + self.size * y for y in (-0.10, 0.05, 0.15, 0.30)]
         belly = np.interp(tube.y, levels, [0.0, 0.10, 0.10, 0.0]) * self.size * (self.body.girth - 1.0)
-        loft = Loft(tube.y, tube.radius_x, tube.radius_z, tube.centre_x + belly, tube.centre_z)
+        waist = 1.0 + np.interp(tube.y, levels, [0.0, 1.0, 1.0, 0.0]) * (self.aged(_WAIST_PER_YEAR) - 1.0)
+        forward = np.interp(tube.y, levels, [0.0, 1.0, 1.0, 0.0]) * 0.5 * (self.aged(_WAIST_PER_YEAR) - 1.0)
+        loft = Loft(
+            tube.y, tube.radius_x * waist, tube.radius_z * (1.0 + 0.6 * (waist - 1.0)),
+            tube.centre_x + belly + forward * tube.radius_x, tube.centre_z,
+        )  # fmt: skip
         if not self._female:
             return loft
         pelvis, torso = self.origins["pelvis"], self.origins["torso"]

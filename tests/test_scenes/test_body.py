@@ -125,3 +125,28 @@ def test_more_mass_is_more_girth_where_people_grow() -> None:
     assert heavy.trunk(belly)[0] < slim.trunk(belly)[0] - 0.02
     ankle = slim.point("tibia_r", (0.04, -0.40, 0.0))[None]
     assert abs(heavy.leg(ankle, "r")[0] - slim.leg(ankle, "r")[0]) < 0.02
+
+
+def test_age_moves_girth_from_limbs_to_the_waist_and_leaves_joints_alone() -> None:
+    parameters = PEOPLE["generic man"]
+    body = anatomy(parameters)
+    young, table, old = (Figure(body, "male", age) for age in (25.0, 40.0, 80.0))
+    assert table == Figure(body, "male")
+    waist = table.point("torso", (0.0, 0.10, 0.0))[1]
+    chest = table.point("torso", (0.0, 0.375, 0.0))[1]
+
+    def reach(figure: Figure, y: float, direction: tuple[float, float]) -> float:
+        """How far the trunk reaches at a height from the spine's line."""
+        way = np.linspace(0.0, 0.4, 4001)
+        x, _, z = figure.origins["torso"]
+        points = np.stack([x + way * direction[0], np.full_like(way, y), z + way * direction[1]], axis=1)
+        return float(way[np.flatnonzero(figure.trunk(points) < 0)[-1]])
+
+    for direction in ((1.0, 0.0), (0.0, 1.0)):
+        assert reach(young, waist, direction) < reach(table, waist, direction) < reach(old, waist, direction)
+        assert reach(old, chest, direction) == pytest.approx(reach(table, chest, direction), abs=2e-3)
+    knee = table.origins["tibia_r"][1]
+    girth = [figure.leg_section(np.array([knee - 0.1]), "r")[0, :2].sum() for figure in (young, table, old)]
+    assert girth[0] > girth[1] > girth[2]
+    for name, place in table.origins.items():
+        assert np.array_equal(place, old.origins[name])

@@ -32,7 +32,7 @@ def test_the_sole_of_a_standing_foot_neither_sinks_nor_floats(sample: int) -> No
     walk = simulate(person, engine="twin", seed=campaign.seed, duration_s=DURATION_S, budget_s=120.0)
     assert walk.duration_s > 0.9 * DURATION_S, walk.end_detail
     body = anatomy(person)
-    figure = Figure(body, person.sex)
+    figure = Figure(body, person.sex, person.age_years)
     labels = gait_labels(walk, body, frame_rate_hz=30.0)
     mesh = body_mesh(figure, scene(person).clothes, cell_m=0.03)
     moments = np.arange(len(walk.body_pose)) / walk.sample_rate_hz

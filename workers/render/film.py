@@ -167,7 +167,7 @@ def set_stage(
         side=parameters.side,
         arm_swing=parameters.arm_swing,
     )
-    figure = Figure(body, parameters.sex)
+    figure = Figure(body, parameters.sex, parameters.age_years)
     worn = (scene.clothes, scene.aids, scene.drapery)
     far = body_mesh(figure, *worn, cell_m=FAR_CELL_M)
     motion = Motion(body, walk)
