@@ -37,6 +37,13 @@ _OF_PICTURES = ("n_frames", "keypoints_3d")
 """Arrays that follow from the poses and the pictures' rate."""
 
 
+_BEFORE_IT_WAS_TOLD: Mapping[str, Any] = {
+    "scene": {"aids": {"kinds": []}, "people": {"coat_share": 0.0}},
+    "pictures": {"person_crf_offset": 0},
+}
+"""How pictures were before a campaign could say so: what does not tell was made thus, and is filmed so again."""
+
+
 def changes_from(name_or_path: str | None, *, scene_seed: int | None) -> tuple[Mapping[str, Any], str]:
     """What `refilm_campaign` is to change, and where that was read.
 
@@ -66,7 +73,8 @@ def refilm_campaign(source: GaitDataset, changes: Mapping[str, Any], *, told_in:
         UserError: The source's gaits cannot be filmed again.
     """
     where = f"{source.storage.uri}/{DATASET_KEY}"
-    theirs = campaign_from_mapping(source.manifest.campaign, source=where).model_dump(mode="json")
+    told = _merged(_BEFORE_IT_WAS_TOLD, source.manifest.campaign)
+    theirs = campaign_from_mapping(told, source=where).model_dump(mode="json")
     ours = campaign_from_mapping(_merged(theirs, changes), source=told_in)
     dumped = ours.model_dump(mode="json")
     fixed = [name for name in dumped if name not in OWN_SECTIONS and dumped[name] != theirs[name]]

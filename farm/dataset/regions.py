@@ -6,7 +6,7 @@ each macroblock (16 x 16 pixels) that it touches. PyAV cannot set side data, FFm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import av
 import numpy as np
@@ -20,6 +20,12 @@ MARGIN_PX = 4
 """Around a box: its edge is where the person meets the ground, and filters of the codec reach over it."""
 
 
+MACROBLOCK_PX = 16
+
+_Extent = tuple[int, int, int, int]
+"""Left, top, breadth and height, px."""
+
+
 @dataclass(frozen=True, eq=False)
 class Regions:
     """A box of each picture, and by how much its quantiser is changed.
@@ -31,6 +37,7 @@ class Regions:
 
     boxes: NDArray[np.floating]
     quantiser_offset: int
+    _graphs: dict[_Extent, Graph] = field(default_factory=dict, init=False, repr=False)
 
     def mark(self, picture: av.VideoFrame, number: int) -> av.VideoFrame:
         """Picture `number`, which has its time set, with its box.
@@ -41,22 +48,39 @@ class Regions:
         if number >= len(self.boxes):
             raise ValueError(f"there are {len(self.boxes)} boxes, none for picture {number}")
         extent = _extent(self.boxes[number], picture.width, picture.height)
-        return picture if extent is None else _with_region(picture, extent, self.quantiser_offset)
+        if extent is None:
+            return picture
+        if extent not in self._graphs:
+            self._graphs[extent] = _graph(picture, extent, self.quantiser_offset)
+        self._graphs[extent].push(picture)
+        marked = self._graphs[extent].pull()
+        assert isinstance(marked, av.VideoFrame)
+        return marked
 
 
-def _extent(box: NDArray[np.floating], width: int, height: int) -> tuple[int, int, int, int] | None:
-    """Left, top, breadth and height of a box with its margin, inside the picture; None where nothing is."""
+def _extent(box: NDArray[np.floating], width: int, height: int) -> _Extent | None:
+    """A box with its margin, cut to the picture and widened to whole macroblocks, which changes no byte; None for none.
+
+    So a walker's boxes have few extents, each of which needs a graph of its own.
+    """
     if not np.isfinite(box).all():
         return None
     x0, y0 = (max(0, int(np.floor(edge)) - MARGIN_PX) for edge in box[:2])
     x1, y1 = (
         min(most, int(np.ceil(edge)) + 1 + MARGIN_PX) for edge, most in zip(box[2:], (width, height), strict=True)
     )
-    return (x0, y0, x1 - x0, y1 - y0) if x1 > x0 and y1 > y0 else None
+    if x1 <= x0 or y1 <= y0:
+        return None
+    left, top = (edge // MACROBLOCK_PX * MACROBLOCK_PX for edge in (x0, y0))
+    right, bottom = (
+        min(most, -(-edge // MACROBLOCK_PX) * MACROBLOCK_PX)
+        for edge, most in zip((x1, y1), (width, height), strict=True)
+    )
+    return (left, top, right - left, bottom - top)
 
 
-def _with_region(picture: av.VideoFrame, extent: tuple[int, int, int, int], offset: int) -> av.VideoFrame:
-    """The picture and its one region. A graph serves one picture: `addroi` takes no other box once it is set up."""
+def _graph(picture: av.VideoFrame, extent: _Extent, offset: int) -> Graph:
+    """A graph that gives pictures like this one their region: `addroi` takes no other box once it is set up."""
     x, y, width, height = extent
     graph = Graph()
     source = graph.add_buffer(
@@ -67,7 +91,4 @@ def _with_region(picture: av.VideoFrame, extent: tuple[int, int, int, int], offs
     source.link_to(region)
     region.link_to(sink)
     graph.configure()
-    graph.push(picture)
-    marked = graph.pull()
-    assert isinstance(marked, av.VideoFrame)
-    return marked
+    return graph

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -211,3 +213,38 @@ def test_a_dataset_without_pictures_can_be_given_some(tmp_path: Path) -> None:
     pictures = filmed.frames(0, "front")
     assert pictures.shape == (9, 64, 64, 3)
     assert pictures.std() > 5
+
+
+def test_aids_and_clothes_can_be_switched_on_and_off_again(source: GaitDataset, tmp_path: Path) -> None:
+    """Other pictures of the same walks, told in the index; and back, bit for bit."""
+    share = [{"condition": "healthy", "share": 1.0}]
+    aids = {"kinds": ["ankle_orthosis", "cane"], "ankle_orthosis": share, "cane": share}
+    plain = {"scene": {"aids": {"kinds": []}, "people": {"lower": ["long_trousers"], "coat_share": 0.0}}}
+    bare = again(source, tmp_path / "bare", plain)
+    dressed = again(bare, tmp_path / "dressed", {"scene": {"aids": aids, "people": {"lower": ["skirt"]}}})
+    back = again(dressed, tmp_path / "back", plain)
+    for row, other in zip(bare.index(), dressed.index(), strict=True):
+        assert (row["scene_aids_orthosis"], row["scene_aids_cane"]) == ("none", "none")
+        assert other["scene_aids_orthosis"] != "none"
+        assert other["scene_aids_cane"] != "none"
+        assert (row["scene_clothes_lower_kind"], other["scene_clothes_lower_kind"]) == ("long_trousers", "skirt")
+    first, second, third = arrays(bare), arrays(dressed), arrays(back)
+    for path, values in first.items():
+        with_gaps = values.dtype.kind == "f"
+        assert np.array_equal(values, third[path], equal_nan=with_gaps), path
+        if path.endswith(("rgb", "mask", "depth")):
+            assert not np.array_equal(values, second[path]), path
+        elif "/" not in path:
+            assert np.array_equal(values, second[path], equal_nan=with_gaps), path
+
+
+def test_what_a_dataset_of_old_does_not_tell_is_filmed_as_it_was(source: GaitDataset) -> None:
+    old = copy.deepcopy(source.manifest.campaign)
+    del old["scene"]["aids"], old["scene"]["people"]["coat_share"], old["pictures"]["person_crf_offset"]
+    elder = SimpleNamespace(storage=source.storage, manifest=source.manifest.model_copy(update={"campaign": old}))
+    again = refilm_campaign(cast(GaitDataset, elder), {}, told_in="tests")
+    assert again.scene.aids.kinds == ()
+    assert again.scene.people.coat_share == 0.0
+    assert again.pictures.person_crf_offset == 0
+    changed = refilm_campaign(cast(GaitDataset, elder), {"scene": {"people": {"coat_share": 0.5}}}, told_in="tests")
+    assert (changed.scene.people.coat_share, changed.scene.aids.kinds) == (0.5, ())
