@@ -122,6 +122,11 @@ class Pictures(Frozen):
         description="resolution of colour in films; full (4:4:4) is truer, but Firefox, Safari and most GPUs' decoders "
         "do not play it",
     )
+    effort: Literal["fine", "quick"] = Field(
+        "fine",
+        description="of the films' encoder; quick takes half its time, where cores are few beside a graphics card, and "
+        "costs half a decibel (one inside the person's box) for the same bytes",
+    )
     mask: bool = True
     depth: bool = False
     shadows: bool = True

@@ -1,6 +1,6 @@
 """How fast pictures are drawn and made into video here: pyrender's own way against ours.
 
-    LP_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m tools.bench_render [--size 256] [--processes 1,2] [--json]
+    LP_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m tools.bench_render [--size 256] [--processes 1,2] [--effort quick] [--json]
 
 The baseline is what one writes first: one pyrender mesh for each body part, a
 room, a directional light with shadows, `OffscreenRenderer.render` once for the
@@ -38,7 +38,7 @@ import numpy as np
 
 from farm.config import Campaign, Pictures
 from farm.dataset.encode_view import encode_view
-from farm.dataset.video import decode, psnr_db
+from farm.dataset.video import EFFORTS, Effort, decode, psnr_db
 from farm.gait.keypoints import own_parts
 from farm.gait.labels import gait_labels
 from farm.records import FrameSet, GaitLabels, GaitParameters
@@ -65,13 +65,18 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="breadth and height of the pictures in pixels")
     parser.add_argument("--walk", type=float, default=4.0, metavar="SECONDS", help="length of each walk")
     parser.add_argument("--processes", default="1,2", help="numbers of processes, separated by commas")
+    parser.add_argument("--effort", choices=EFFORTS, default="fine", help="of the films' encoder")
     parser.add_argument("--seconds", type=float, default=5.0, help="least time of each measurement")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="write a few pictures there")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     arguments = parser.parse_args()
     counts = [int(word) for word in arguments.processes.split(",")]
-    report = in_processes(1, single, arguments.size, arguments.walk, arguments.seconds, arguments.pictures)[0]
-    report["processes"] = [together(count, arguments.size, arguments.walk, arguments.seconds) for count in counts]
+    report = in_processes(
+        1, single, arguments.size, arguments.walk, arguments.effort, arguments.seconds, arguments.pictures
+    )[0]
+    report["processes"] = [
+        together(count, arguments.size, arguments.walk, arguments.effort, arguments.seconds) for count in counts
+    ]
     if arguments.json:
         print(json.dumps(report))
     else:
@@ -93,11 +98,11 @@ def show(report: dict[str, Any]) -> None:
         print(f"{row['processes']:10}{row['draw_fps']:10.0f}{row['fps']:13.0f}{row['encoded_fps']:10.0f}")
 
 
-def walk_on_stage(sample: int, size: int, walk_s: float) -> tuple[Campaign, Stage, GaitLabels]:
+def walk_on_stage(sample: int, size: int, walk_s: float, effort: Effort) -> tuple[Campaign, Stage, GaitLabels]:
     """One sample's walk, dressed and staged."""
     parameters = GaitParameters(sample_id=sample)
     body, walk = anatomy(parameters), norm_walk(parameters, duration_s=walk_s)
-    campaign = Campaign(name="bench", samples=64, pictures=Pictures(image_size=(size, size)))
+    campaign = Campaign(name="bench", samples=64, pictures=Pictures(image_size=(size, size), effort=effort))
     labels = gait_labels(walk, body, frame_rate_hz=campaign.pictures.frame_rate_hz)
     return campaign, set_stage(campaign, parameters, body, walk, labels), labels
 
@@ -123,16 +128,18 @@ def _run(results: Queue[dict[str, Any]], work: Callable[..., dict[str, Any]], *a
     results.put(work(*arguments))
 
 
-def together(count: int, size: int, walk_s: float, seconds: float) -> dict[str, Any]:
+def together(count: int, size: int, walk_s: float, effort: Effort, seconds: float) -> dict[str, Any]:
     """Speeds of `count` processes that work at the same time, added up."""
-    rows = in_processes(count, one_of_many, size, walk_s, seconds)
+    rows = in_processes(count, one_of_many, size, walk_s, effort, seconds)
     names = ("draw_fps", "fps", "encoded_fps")
     return {"processes": count, **{name: sum(row[name] for row in rows) for name in names}}
 
 
-def one_of_many(number: int, barrier: Barrier, size: int, walk_s: float, seconds: float) -> dict[str, Any]:
+def one_of_many(
+    number: int, barrier: Barrier, size: int, walk_s: float, effort: Effort, seconds: float
+) -> dict[str, Any]:
     """What one process manages while others do the same: drawing, with all labels, with the video, too."""
-    campaign, stage, labels = walk_on_stage(FIRST_SAMPLE + number, size, walk_s)
+    campaign, stage, labels = walk_on_stage(FIRST_SAMPLE + number, size, walk_s, effort)
     steps: dict[str, Callable[[], Any]] = {
         "draw_fps": drawer(campaign, stage),
         "fps": lambda: shoot(campaign, stage, labels),
@@ -147,10 +154,14 @@ def one_of_many(number: int, barrier: Barrier, size: int, walk_s: float, seconds
     return speeds
 
 
-def single(number: int, barrier: Barrier, size: int, walk_s: float, seconds: float, out: Path | None) -> dict[str, Any]:
+def single(
+    number: int, barrier: Barrier, size: int, walk_s: float, effort: Effort, seconds: float, out: Path | None
+) -> dict[str, Any]:
     """Everything that is measured with one process alone, over all the people."""
     del number, barrier
-    rows = [one_person(FIRST_SAMPLE + number, size, walk_s, seconds / SAMPLES, out) for number in range(SAMPLES)]
+    rows = [
+        one_person(FIRST_SAMPLE + number, size, walk_s, effort, seconds / SAMPLES, out) for number in range(SAMPLES)
+    ]
     spent = {name: float(np.mean([row[name] for row in rows])) for name in ("baseline_s", "ours_s", "stage_s")}
     stages = {name: float(np.mean([row["stages_ms"][name] for row in rows])) for name in rows[0]["stages_ms"]}
     return {
@@ -168,11 +179,13 @@ def single(number: int, barrier: Barrier, size: int, walk_s: float, seconds: flo
     }
 
 
-def one_person(sample: int, size: int, walk_s: float, seconds: float, out: Path | None) -> dict[str, Any]:
+def one_person(
+    sample: int, size: int, walk_s: float, effort: Effort, seconds: float, out: Path | None
+) -> dict[str, Any]:
     """One walk's figures; times are seconds a picture."""
     clock = time.process_time if gl_context().software else time.perf_counter
     begun = clock()
-    campaign, stage, labels = walk_on_stage(sample, size, walk_s)
+    campaign, stage, labels = walk_on_stage(sample, size, walk_s, effort)
     stage_s = clock() - begun
     film = shoot(campaign, stage, labels)  # the driver compiles programs at their first use
     pictures = len(stage.bones) * len(stage.cameras)

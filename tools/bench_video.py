@@ -85,9 +85,11 @@ def _x264(
 
 
 _PLAIN = "psy=0:aq-mode=0"
-_SHAPED = video.SHAPED_FOR_NUMBERS
-_LIMITED = f"{_SHAPED}:vbv-maxrate=183:vbv-bufsize=183"
-"""With what a campaign's default limit is for 256x256 at 30 Hz, kbit/s and kbit."""
+_SHAPED = video.EFFORTS["fine"]
+_CAP = "vbv-maxrate=183:vbv-bufsize=183"
+"""What a campaign's default limit is for 256x256 at 30 Hz, kbit/s and kbit."""
+
+_LIMITED = f"{_SHAPED}:{_CAP}"
 
 _X265 = {"x265-params": "log-level=none:pools=none:frame-threads=1:psy-rd=0:psy-rdoq=0:aq-mode=0"}
 _SVT = {"svtav1-params": "lp=1:tune=1"}
@@ -95,6 +97,7 @@ _SVT = {"svtav1-params": "lp=1:tune=1"}
 SETTINGS: tuple[Setting, ...] = (
     _x264("baseline", 18, "psy=1", gop=30),
     Setting("shipped", ""),
+    _x264("shipped, quick", 21, f"{video.EFFORTS['quick']}:{_CAP}", person=-9),
     _x264("x264, GOP 60", 18, "psy=1"),
     _x264("x264, no psy", 20, "psy=0"),
     _x264("x264, no psy, AQ 3", 20, "psy=0:aq-mode=3"),

@@ -30,4 +30,5 @@ def encode_view(
         bits_per_pixel=pictures.bits_per_pixel,
         chroma=pictures.chroma,
         regions=finer,
+        effort=pictures.effort,
     )

@@ -278,6 +278,7 @@ def _array_attributes(
             "container": video.CONTAINER,
             "crf": campaign.pictures.crf,
             "person_crf_offset": campaign.pictures.person_crf_offset,
+            "effort": campaign.pictures.effort,
         },
     }
     return {item.path: by_field[item.spec.field] for item in paths if item.spec.field in by_field}

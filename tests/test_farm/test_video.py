@@ -171,6 +171,7 @@ WAYS: tuple[dict[str, Any], ...] = (
     {},
     {"bits_per_pixel": 0.5, "regions": REGIONS},
     {"chroma": "full", "bits_per_pixel": 0.5},
+    {"effort": "quick", "bits_per_pixel": 0.5, "regions": REGIONS},
 )
 """Of encoding: free, and as a campaign's limit, finer person and wish for colour have it."""
 
