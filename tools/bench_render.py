@@ -1,6 +1,6 @@
 """How fast pictures are drawn and made into video here: pyrender's own way against ours.
 
-    LP_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m tools.bench_render [--size 256] [--processes 1,2] [--effort quick] [--json]
+    LP_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m tools.bench_render [--processes 1,2] [--effort quick] [--json]
 
 The baseline is what one writes first: one pyrender mesh for each body part, a
 room, a directional light with shadows, `OffscreenRenderer.render` once for the

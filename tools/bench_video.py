@@ -263,6 +263,7 @@ def encoded(setting: Setting, clip: Clip) -> bytes:
         stream.height, stream.width = clip.rgb.shape[1:3]
         stream.pix_fmt, stream.time_base = setting.pixel_format, 1 / rate
         context = stream.codec_context
+        regions = Regions(clip.box, setting.person)
         context.thread_count, context.gop_size = 1, setting.gop
         named = {"crf": setting.crf, "preset": setting.preset or None}
         context.options = {key: str(value) for key, value in named.items() if value is not None} | dict(setting.options)
@@ -273,7 +274,7 @@ def encoded(setting: Setting, clip: Clip) -> bytes:
             frame = _converted(av.VideoFrame.from_ndarray(picture, format="rgb24"), setting.pixel_format)
             frame.pts, frame.time_base = number, 1 / rate
             if setting.person:
-                frame = Regions(clip.box, setting.person).mark(frame, number)
+                frame = regions.mark(frame, number)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return target.getvalue()

@@ -60,8 +60,8 @@ EFFORTS: Mapping[Effort, str] = {
 (`aq`) spends bytes on flat walls at the cost of what moves. Without both the walker comes out truer for the same bytes;
 five B-pictures, four references and a longer look ahead save a few per cent more, and no time; weighing references and
 choosing places for B-pictures would cost a tenth of the time and win nothing (docs/video.md has the table). AQ is on
-with no strength, which gives the bytes of none: where it is off FFmpeg keeps regions from x264. "quick" looks less closely for
-what moved where, and takes half the time."""
+with no strength, which gives the bytes of none: where it is off FFmpeg keeps regions from x264. "quick" looks less
+closely for what moved where, and takes half the time."""
 
 X264_PARAMS = "cpu-independent=1"
 """Makes the bytes a function of the pictures alone. x264 (core 165, PyAV 18.1.0) propagates the
