@@ -108,7 +108,7 @@ def test_nothing_is_left_when_writing_fails(
     def full(*_: object, **__: object) -> bytes:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("workers.sample.encode", full)
+    monkeypatch.setattr("workers.sample.encode_view", full)
     with pytest.raises(StorageError, match="No space left on device"):
         write_sample(CAMPAIGN, sample, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
