@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from statistics import NormalDist
 
 import numpy as np
 
@@ -17,23 +16,14 @@ from farm.control.archive import nearest
 from farm.control.archived import ArchivedController
 from farm.control.reflex import gain_names
 from farm.control.similarity import rescale_gains
-from farm.records import BODY_PLANS, GaitParameters, Sex, Side
+from farm.records import BODY_PLANS, GaitParameters, Side
 from farm.sampling.anatomy import GENERIC_HIP_HEIGHT_M, anatomy
 from farm.sampling.impaired import impaired
+from farm.sampling.population import body_rand, strength_at
 from farm.seeds import Stream, generator
-
-STATURE_M: dict[Sex, tuple[float, float]] = {"male": (1.754, 0.076), "female": (1.616, 0.071)}
-"""Mean and SD of adults' stature (Fryar et al. 2021, NCHS Vital Health Stat 3:46)."""
-
-BODY_MASS_INDEX = (25.5, 0.16)
-"""Median (kg/m^2) and log-SD; the tail is cut by the campaign."""
 
 SPEED_CANDIDATES = 3
 """A sample takes one of this many nearest controllers, so that neighbours in speed differ in gait, too."""
-
-AGE_LOSS_FROM_A, AGE_LOSS_TO_A, AGE_LOSS = 30.0, 80.0, 0.20
-"""Strength falls linearly with age by this share: within the 30% of isometric loss between young and old adults
-of Thelen 2003, the rest of which the condition `sarcopenia` adds."""
 
 
 def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
@@ -44,7 +34,7 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     """
     seed = campaign.seed
     share, severity, side = _condition_rand(campaign, generator(seed, Stream.CONDITION, sample_id))
-    person = _body_rand(campaign.population, generator(seed, Stream.BODY, sample_id), sample_id)
+    person = body_rand(campaign.population, generator(seed, Stream.BODY, sample_id), sample_id)
     leg_length_m = anatomy(person).leg_length_m
     rng = generator(seed, Stream.CONTROLLER, sample_id)
     wanted = float(rng.uniform(*campaign.target_speed_m_s))
@@ -60,7 +50,7 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     groups = len(BODY_PLANS[campaign.body_model].muscle_groups)
     muscles = _muscles_rand(campaign.population, person, groups, generator(seed, Stream.MUSCLES, sample_id))
     severity = _near(severity, controller, share)
-    # As the body model has other muscles than the one of `_body_rand`, all factors are set anew.
+    # As the body model has other muscles than the one of `body_rand`, all factors are set anew.
     healthy = replace(
         person, body_model=campaign.body_model, strength=muscles, fiber_length=np.ones(0), tendon_length=np.ones(0)
     )
@@ -103,41 +93,7 @@ def _near(severity: float, controller: ArchivedController, share: ConditionShare
     return min(max(held, low), high) if controller.condition != "healthy" else 0.0
 
 
-def _body_rand(population: Population, rng: np.random.Generator, sample_id: int) -> GaitParameters:
-    """Sex, age, size and proportions, as a person without impairment."""
-    sexes: tuple[Sex, ...] = ("female", "male") if population.sex == "both" else (population.sex,)
-    sex = sexes[int(rng.integers(len(sexes)))]
-    age = float(rng.uniform(*population.age_years))
-    stature = _truncated_normal_rand(rng, *STATURE_M[sex], *population.stature_m)
-    median, log_sd = BODY_MASS_INDEX
-    low, high = (math.log(value) for value in population.body_mass_index)
-    index = math.exp(_truncated_normal_rand(rng, math.log(median), log_sd, low, high))
-    proportions = 1.0 + population.proportion_sd * np.clip(rng.standard_normal(5), -2.5, 2.5)
-    return GaitParameters(
-        sample_id=sample_id,
-        sex=sex,
-        age_years=age,
-        stature_m=stature,
-        mass_kg=index * stature**2,
-        thigh_proportion=float(proportions[0]),
-        shank_proportion=float(proportions[1]),
-        foot_proportion=float(proportions[2]),
-        trunk_proportion=float(proportions[3]),
-        arm_proportion=float(proportions[4]),
-        arm_swing=float(rng.uniform(0.5, 1.3)),
-        motor_noise=float(rng.uniform(*population.motor_noise)),
-    )
-
-
 def _muscles_rand(population: Population, person: GaitParameters, groups: int, rng: np.random.Generator) -> np.ndarray:
     """Strength factors `[2 groups]`: age, and each group's own scatter, alike on both sides."""
-    aged = np.clip((person.age_years - AGE_LOSS_FROM_A) / (AGE_LOSS_TO_A - AGE_LOSS_FROM_A), 0.0, 1.0)
     scatter = np.exp(population.strength_sd * np.clip(rng.standard_normal(groups), -2.5, 2.5))
-    return np.tile(scatter, 2) * (1.0 - AGE_LOSS * float(aged))
-
-
-def _truncated_normal_rand(rng: np.random.Generator, mean: float, sd: float, low: float, high: float) -> float:
-    """A normal variate within [low, high], by inversion of the cut distribution."""
-    normal = NormalDist(mean, sd)
-    share = rng.uniform(normal.cdf(low), normal.cdf(high))
-    return min(max(normal.inv_cdf(min(max(float(share), 1e-12), 1 - 1e-12)), low), high)
+    return np.tile(scatter, 2) * strength_at(person.age_years)

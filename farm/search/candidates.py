@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+At = Mapping[str, float | str]
+"""Fields of a job that its search sets: where on the way, or with whom, gains are tried."""
+
 MEASURES: tuple[str, ...] = ("speed", "step_length", "step_time_asymmetry", "crouch", "effort")
 """How a walk is described while it is searched for: m/s; m of the pelvis's way in a step; (right - left) / (right +
 left); rad of least knee flexion in stance, mean of both legs; mean squared excitation."""
@@ -22,11 +25,11 @@ class Candidate:
 
     Attributes:
         gains: `[G]` for both legs, or `[2 G]` right then left; normalised, for the generic leg's length.
-        at: Where on the search's way they are tried: fields of the job that the way changes, such as `severity`.
+        at: Where on the search's way, or with whom, they are tried: fields of the job, such as `severity`.
     """
 
     gains: Array
-    at: Mapping[str, float] = field(default_factory=dict)
+    at: At = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

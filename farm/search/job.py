@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from farm.campaign_file import parse, read_text
+from farm.config import Population
 from farm.errors import CampaignError
 from farm.frozen import Frozen
 from farm.ranges import closed_range
@@ -19,7 +20,7 @@ from farm.records import BodyModel, Side
 from farm.sampling.conditions import CONDITIONS
 from farm.sampling.person import NUMBERS_OF_A_PERSON, Person
 
-SHIPPED_JOBS = ("first_walker", "severity", "speed", "explore", "walk_3d")
+SHIPPED_JOBS = ("first_walker", "severity", "speed", "explore", "spread", "walk_3d")
 """Job files that come with the package, by name."""
 
 JOB_NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
@@ -81,6 +82,13 @@ class _Job(Frozen):
         if self.side == "none" and self.severity:
             raise ValueError(f"severity is {self.severity:g}, but {self.condition} affects no side")
         return self
+
+
+class Over(Frozen):
+    """What else varies from one drawn person to the next."""
+
+    severity: closed_range(0.0, 1.0) = (0.1, 1.0)  # type: ignore[valid-type]
+    speed_m_s: closed_range(0.2, 2.5) = (0.6, 1.5)  # type: ignore[valid-type]
 
 
 class CmaesJob(_Job):
@@ -163,10 +171,31 @@ class ExploreJob(_Job):
         return self
 
 
-Job = CmaesJob | AnnealJob | ExploreJob
+class SpreadJob(_Job):
+    """From those who walk to a population like them, a person at a time."""
+
+    method: Literal["spread"]
+    start: str | Gains = Field("archive", description="`archive`, the shipped one, or a Parquet file that is one")
+    targets: int = Field(100, ge=1, le=1_000_000, description="people who are tried")
+    companions: int = Field(1, ge=0, le=15, description="others like each of them who must walk with the same gains")
+    who: Population = Population()
+    over: Over = Over()
+    generations: int = Field(6, ge=1, le=100_000, description="of the search for one of them, at most")
+    polish: int = Field(1, ge=0, description="generations that improve somebody who walks")
+
+    @model_validator(mode="after")
+    def _can_spread(self) -> SpreadJob:
+        if not isinstance(self.start, str) or self.also:
+            raise ValueError("start: a job that spreads learns from an archive; write `archive` or a Parquet file")
+        if self.people != (Person(),):
+            raise ValueError("people: a job that spreads draws them itself; say from whom under `who`")
+        return self
+
+
+Job = CmaesJob | AnnealJob | ExploreJob | SpreadJob
 _JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="method")])
-_MODELS: Mapping[str, type[_Job]] = {"cmaes": CmaesJob, "anneal": AnnealJob, "explore": ExploreJob}
-_NESTED: Mapping[str, type[Frozen]] = {"people": Person, "aim": Aims}
+_MODELS: Mapping[str, type[_Job]] = {"cmaes": CmaesJob, "anneal": AnnealJob, "explore": ExploreJob, "spread": SpreadJob}
+_NESTED: Mapping[str, type[Frozen]] = {"people": Person, "aim": Aims, "who": Population, "over": Over}
 
 
 def load_jobs(name_or_path: str) -> dict[str, Job]:

@@ -18,7 +18,8 @@ from farm.control.archive_file import read_archive, united, write_archive
 from farm.errors import StorageError, UserError
 from farm.search.job import Job
 from farm.search.plot import plot_searches
-from farm.search.start import start_gains, starts_at
+from farm.search.searchers import begun
+from farm.search.start import starts_at
 from workers.ray_session import ray_session
 from workers.search.progress import SearchProgress
 from workers.search.run import SearchRun, Stage
@@ -58,7 +59,7 @@ def search(
     """
     for name, job in jobs.items():
         if starts_at(job, jobs) is None:
-            start_gains(name, job, out)  # before anything is written
+            begun(name, job, out)  # before anything is written
     with _only_driver(out):
         runs = [SearchRun(name, job, out) for name, job in jobs.items()]
         for run in runs:

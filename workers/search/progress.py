@@ -11,10 +11,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from farm.search.diary import Verdict
+from farm.search.job import SpreadJob
 from workers.search.run import SearchRun, Stage
 
 LINE_INTERVAL_S = 30.0
 """How often a log file (no terminal) gets a line."""
+
+TOLD_OF_DRAWN = ("severity", "speed_m_s", "stature_m", "mass_kg")
+"""Of a drawn person, of whom there is more to say than a line holds."""
 
 
 class SearchProgress:
@@ -45,9 +49,9 @@ class SearchProgress:
 
     def judged(self, run: SearchRun, verdict: Verdict) -> None:
         """OpenSim judged a finalist."""
-        where = ", ".join(
-            f"{key} {value:.3g}" for key, value in run.diary.finalists[verdict.finalist].candidate.at.items()
-        )
+        at = run.diary.finalists[verdict.finalist].candidate.at
+        told = [key for key in at if not isinstance(run.job, SpreadJob) or key in TOLD_OF_DRAWN]
+        where = ", ".join(f"{key} {float(at[key]):.3g}" for key in told)
         who = f"{run.name}{', ' + where if where else ''}, person {verdict.person + 1}"
         if verdict.walker is None:
             self._say(f"{who}: turned down by OpenSim: {verdict.reason}", style="yellow")

@@ -12,15 +12,12 @@ from farm.control.similarity import rescale_gains
 from farm.records import GaitParameters
 from farm.sampling.anatomy import anatomy
 from farm.sampling.impaired import impaired
-from farm.sampling.person import Person, own_body
+from farm.sampling.person import own_body
+from farm.sampling.population import similar_rand
 from farm.seeds import Stream, generator, name_key
 from workers.simulate.twin.engine import TwinWalk
 
 NEIGHBOURS = 8
-STATURE_SD, MASS_SD, PROPORTION_SD, STRENGTH_SD = 0.04, 0.10, 0.02, 0.05
-"""Relative. Statures of one sex differ by 0.044; 0.02 and 0.05 are campaigns' own for proportions and muscles."""
-NOISE, ARM_SWING = (0.0, 0.03), (0.5, 1.3)
-"""From, to: what a campaign draws by default."""
 
 
 def robustness(row: ArchivedController) -> float:
@@ -38,19 +35,7 @@ def robustness(row: ArchivedController) -> float:
 
 def neighbour_rand(row: ArchivedController, rng: np.random.Generator, number: int) -> GaitParameters:
     """Somebody of about the walker's size and strength with the same condition, and its gains."""
-    fields = row.person.model_dump()
-    stature, mass, strength = (1.0 + sd * _within(rng.standard_normal()) for sd in (STATURE_SD, MASS_SD, STRENGTH_SD))
-    fields |= {
-        "stature_m": _bounded("stature_m", fields["stature_m"] * stature),
-        "mass_kg": _bounded("mass_kg", fields["mass_kg"] * stature**2 * mass),
-        "strength": _bounded("strength", fields["strength"] * strength),
-        "motor_noise": float(rng.uniform(*NOISE)),
-        "arm_swing": float(rng.uniform(*ARM_SWING)),
-    }
-    for name in ("thigh", "shank", "foot", "trunk", "arm"):
-        field = f"{name}_proportion"
-        fields[field] = _bounded(field, fields[field] * (1.0 + PROPORTION_SD * _within(rng.standard_normal())))
-    healthy = own_body(Person.model_validate(fields), row.body_model, number)
+    healthy = own_body(similar_rand(row.person, rng), row.body_model, number)
     someone = impaired(healthy, row.condition, row.severity, row.side)
     ratio = anatomy(someone).leg_length_m / row.leg_length_m
     own = row.parameters()
@@ -60,15 +45,3 @@ def neighbour_rand(row: ArchivedController, rng: np.random.Generator, number: in
         reflex_gain_names=own.reflex_gain_names,
         reflex_gains=rescale_gains(row.gains, leg_length_ratio=ratio),
     )
-
-
-def _within(normal: float) -> float:
-    return float(np.clip(normal, -2.0, 2.0))
-
-
-def _bounded(field: str, value: float) -> float:
-    """Within what a person can be."""
-    bounds = Person.model_fields[field].metadata
-    low = next(bound.ge for bound in bounds if hasattr(bound, "ge"))
-    high = next(bound.le for bound in bounds if hasattr(bound, "le"))
-    return float(min(max(value, low), high))

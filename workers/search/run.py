@@ -15,8 +15,10 @@ from farm.search import checkpoint
 from farm.search.candidates import Candidate, Finalist, Outcome, Searcher, State
 from farm.search.diary import Diary, Verdict, from_state, to_state
 from farm.search.job import Job
-from farm.search.searchers import searcher, searcher_from_state
-from farm.search.start import best_file, best_gains, start_gains
+from farm.search.person import heads
+from farm.search.searchers import begun, searcher_from_state
+from farm.search.start import best_file, best_gains
+from farm.search.trial_log import note_trials, trial_log
 from workers.search.tasks import Answer, ConfirmKey, Tasks, TrialKey
 
 
@@ -78,10 +80,10 @@ class SearchRun:
             CampaignError: There is no such start.
         """
         if self._searcher is None:
-            self._searcher = searcher(self.job, start_gains(self.name, self.job, self._folder))
+            self._searcher = begun(self.name, self.job, self._folder)
             self._state = self._searcher.state()
         self._settle()
-        for number, person in self.diary.pending(len(self.job.people)):
+        for number, person in self.diary.pending(heads(self.job)):
             self._confirm(tasks, self.diary.finalists[number], person)
 
     @property
@@ -144,6 +146,7 @@ class SearchRun:
         if len(self._outcomes) < len(self._asked):
             return
         outcomes = [self._outcomes[number] for number in range(len(self._asked))]
+        note_trials(trial_log(self._folder, self.name), self._asked, outcomes)
         found = self._searcher.tell(outcomes)
         self._state = self._searcher.state()
         self.diary.note(outcomes, self._searcher.covered)
@@ -152,7 +155,7 @@ class SearchRun:
         self._settle()
         self._save()
         for finalist in found:
-            for person in range(len(self.job.people)):
+            for person in range(heads(self.job)):
                 self._confirm(tasks, finalist, person)
 
     def _confirm(self, tasks: Tasks, finalist: Finalist, person: int) -> None:
@@ -164,7 +167,7 @@ class SearchRun:
             return
         if not self._searcher.done:
             self.stage = Stage.SEARCHING
-        elif self.diary.pending(len(self.job.people)):
+        elif self.diary.pending(heads(self.job)):
             self.stage = Stage.CONFIRMING
         else:
             self.stage = Stage.DONE

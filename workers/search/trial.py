@@ -9,7 +9,7 @@ import numpy as np
 from farm.control.reflex import gain_names
 from farm.search.candidates import Candidate, Outcome
 from farm.search.job import Job, job_from_json
-from farm.search.person import walker
+from farm.search.person import heads, walker
 from workers.search.measures import measures
 from workers.simulate.score import cost, strayed
 from workers.simulate.twin.engine import TwinWalk
@@ -28,7 +28,7 @@ def try_on_twin(job: Job, candidate: Candidate) -> Outcome:
         PathFitError: One of the people has a muscle path that no polynomial describes.
     """
     text, at = job.model_dump_json(), tuple(sorted(candidate.at.items()))
-    count = len(job.people)
+    count = heads(job)
     total: dict[str, float] = {}
     walked, measured = True, dict[str, float]()
     for number in range(count):
@@ -48,7 +48,7 @@ def try_on_twin(job: Job, candidate: Candidate) -> Outcome:
 
 
 @lru_cache(maxsize=BODIES_KEPT)
-def _body(job_text: str, number: int, at: tuple[tuple[str, float], ...]) -> TwinWalk:
+def _body(job_text: str, number: int, at: tuple[tuple[str, float | str], ...]) -> TwinWalk:
     """One of a job's people, ready to walk with any gains."""
     job = job_from_json(job_text)
     none = np.zeros(len(gain_names(job.body_model)))
