@@ -196,6 +196,11 @@ class Campaign(Frozen):
     population: Population = Population()
     conditions: tuple[ConditionShare, ...] = Field((ConditionShare(condition="healthy"),), min_length=1)
     target_speed_m_s: _range(0.3, 2.2) = (0.8, 1.6)  # type: ignore[valid-type]
+    sampling: Literal["independent", "stratified"] = Field(
+        "independent",
+        description="how people are drawn: each for itself, or evenly over condition, severity, speed, side, sex, "
+        "stature, body mass index and age",
+    )
     simulation: Simulation = Simulation()
     pictures: Pictures = Pictures()
     scene: SceneVariation = SceneVariation()

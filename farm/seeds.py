@@ -31,6 +31,7 @@ class Stream(IntEnum):
     SENSOR = 12
     AIDS = 13  # what a walker wears and carries against an impairment
     DRAPERY = 14  # skirts and coats
+    STRATA = 15  # of a whole campaign whose people are drawn evenly
     SEARCH = 100  # of controllers: draws no sample, and stands apart from the samples' numbers
 
 

@@ -7,6 +7,7 @@ drawn leaves the others as they were.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,8 @@ from farm.control.similarity import rescale_gains
 from farm.records import BODY_PLANS, GaitParameters, Side
 from farm.sampling.anatomy import GENERIC_HIP_HEIGHT_M, anatomy
 from farm.sampling.impaired import impaired
-from farm.sampling.population import body_rand, strength_at
+from farm.sampling.population import body_rand, build_at, strength_at
+from farm.sampling.strata import strata
 from farm.seeds import Stream, generator
 
 SPEED_CANDIDATES = 3
@@ -33,11 +35,18 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
         CampaignError: A condition that is unknown or for which the archive has no walker.
     """
     seed = campaign.seed
-    share, severity, side = _condition_rand(campaign, generator(seed, Stream.CONDITION, sample_id))
     person = body_rand(campaign.population, generator(seed, Stream.BODY, sample_id), sample_id)
-    leg_length_m = anatomy(person).leg_length_m
     rng = generator(seed, Stream.CONTROLLER, sample_id)
     wanted = float(rng.uniform(*campaign.target_speed_m_s))
+    if campaign.sampling == "stratified":
+        even = strata(seed, sample_id)
+        share, severity, side = _condition_at(campaign, even)
+        person = replace(person, **build_at(campaign.population, even))
+        low, high = campaign.target_speed_m_s
+        wanted = low + even["speed"] * (high - low)
+    else:
+        share, severity, side = _condition_rand(campaign, generator(seed, Stream.CONDITION, sample_id))
+    leg_length_m = anatomy(person).leg_length_m
     candidates = nearest(share.condition, severity, side, wanted, leg_length_m, count=SPEED_CANDIDATES,
                          body_model=campaign.body_model)  # fmt: skip
     # The nearest is likeliest; a farther one must not stand for a far severity, so only near ones compete.
@@ -83,6 +92,16 @@ def _condition_rand(campaign: Campaign, rng: np.random.Generator) -> tuple[Condi
     severity = float(rng.uniform(*share.severity))
     side = share.sides[int(rng.integers(len(share.sides)))]
     return share, severity if side != "none" else 0.0, side
+
+
+def _condition_at(campaign: Campaign, even: Mapping[str, float]) -> tuple[ConditionShare, float, Side]:
+    """The same for a sample whose numbers in [0, 1) are drawn already."""
+    weights = np.array([share.weight for share in campaign.conditions])
+    ends = np.cumsum(weights) / weights.sum()
+    share = campaign.conditions[min(int(np.searchsorted(ends, even["condition"], side="right")), len(ends) - 1)]
+    low, high = share.severity
+    side = share.sides[int(even["side"] * len(share.sides))]
+    return share, low + even["severity"] * (high - low) if side != "none" else 0.0, side
 
 
 def _near(severity: float, controller: ArchivedController, share: ConditionShare) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -28,15 +30,28 @@ NEIGHBOUR_NOISE, ARM_SWING = (0.0, 0.03), (0.5, 1.3)
 """From, to: what a campaign draws by default."""
 
 
+def build_at(population: Population, strata: Mapping[str, float]) -> dict[str, Any]:
+    """Sex, age, stature and mass of somebody for whom each is drawn already, as a number in [0, 1).
+
+    Args:
+        strata: "sex", "age", "stature" and "body_mass_index"; see `farm.sampling.strata`.
+    """
+    sexes = _sexes(population)
+    sex = sexes[int(strata["sex"] * len(sexes))]
+    low, high = population.age_years
+    stature = _truncated_normal_at(strata["stature"], *STATURE_M[sex], *population.stature_m)
+    index = _body_mass_index_at(population, strata["body_mass_index"])
+    age = low + strata["age"] * (high - low)
+    return {"sex": sex, "age_years": age, "stature_m": stature, "mass_kg": index * stature**2}
+
+
 def body_rand(population: Population, rng: np.random.Generator, sample_id: int) -> GaitParameters:
     """Sex, age, size and proportions, as a person without impairment."""
-    sexes: tuple[Sex, ...] = ("female", "male") if population.sex == "both" else (population.sex,)
+    sexes = _sexes(population)
     sex = sexes[int(rng.integers(len(sexes)))]
     age = float(rng.uniform(*population.age_years))
-    stature = _truncated_normal_rand(rng, *STATURE_M[sex], *population.stature_m)
-    median, log_sd = BODY_MASS_INDEX
-    low, high = (math.log(value) for value in population.body_mass_index)
-    index = math.exp(_truncated_normal_rand(rng, math.log(median), log_sd, low, high))
+    stature = _truncated_normal_at(rng.random(), *STATURE_M[sex], *population.stature_m)
+    index = _body_mass_index_at(population, rng.random())
     proportions = 1.0 + population.proportion_sd * np.clip(rng.standard_normal(5), -2.5, 2.5)
     return GaitParameters(
         sample_id=sample_id,
@@ -99,8 +114,19 @@ def _bounded(field: str, value: float) -> float:
     return float(min(max(value, low), high))
 
 
-def _truncated_normal_rand(rng: np.random.Generator, mean: float, sd: float, low: float, high: float) -> float:
-    """A normal variate within [low, high], by inversion of the cut distribution."""
+def _sexes(population: Population) -> tuple[Sex, ...]:
+    return ("female", "male") if population.sex == "both" else (population.sex,)
+
+
+def _body_mass_index_at(population: Population, uniform: float) -> float:
+    median, log_sd = BODY_MASS_INDEX
+    low, high = (math.log(value) for value in population.body_mass_index)
+    return math.exp(_truncated_normal_at(uniform, math.log(median), log_sd, low, high))
+
+
+def _truncated_normal_at(uniform: float, mean: float, sd: float, low: float, high: float) -> float:
+    """A normal variate within [low, high], by inversion of the cut distribution at a number in [0, 1)."""
     normal = NormalDist(mean, sd)
-    share = rng.uniform(normal.cdf(low), normal.cdf(high))
+    least, most = normal.cdf(low), normal.cdf(high)
+    share = least + (most - least) * uniform
     return min(max(normal.inv_cdf(min(max(float(share), 1e-12), 1 - 1e-12)), low), high)
