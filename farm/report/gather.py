@@ -20,6 +20,7 @@ from farm.gait.joint_angles import angles_from_coordinates, cycles
 from farm.gait.norms import NormComparison, compare, norm_band
 from farm.gait.parameters import whole_strides
 from farm.records import Column
+from farm.report.coverage import Coverage, coverage
 
 MAX_ROWS = 5000
 """Gaits whose numbers are drawn and summed up in tables; of more, evenly spread sample ids are taken, and the page
@@ -73,6 +74,7 @@ class ReportData:
         curves: Of at most `MAX_CURVES` gaits.
         engines: Samples, accepted or not, by the engine that made them.
         rechecks: What OpenSim said of samples that it walked again; None where it made them all itself.
+        coverage: Of all samples; None where the index lacks what tells them apart.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -87,6 +89,7 @@ class ReportData:
     wall_s: float
     engines: Mapping[str, int]
     rechecks: Rechecks | None
+    coverage: Coverage | None
 
     @property
     def accepted_fraction(self) -> float:
@@ -127,6 +130,7 @@ def gather(dataset: GaitDataset) -> ReportData:
         wall_s=float(wall_s),
         engines=engines,
         rechecks=rechecks_of(table) if engines.keys() - {"opensim"} else None,
+        coverage=coverage(table),
     )
 
 

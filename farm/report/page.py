@@ -20,6 +20,8 @@ from farm.report.gather import ANGLES, ReportData
 MAX_TABLE_ROWS = 500
 """Gaits in the page's table; the whole index is in the dataset (`gaitfarm pull`, or its Parquet catalogue)."""
 
+MAX_THIN_CELLS = 40
+
 MAX_RESULT_BYTES = 4 << 20
 
 
@@ -78,6 +80,7 @@ def render(
         angles=ANGLES,
         scores=scores,
         max_table_rows=MAX_TABLE_ROWS,
+        max_thin_cells=MAX_THIN_CELLS,
     )
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from farm.gait.norms import CYCLE_PERCENT, norm_band
+from farm.report.coverage import Coverage
 from farm.report.gather import ANGLES, ReportData
 
 STEP_LENGTH_FACTOR, STEP_LENGTH_POWER, STEP_LENGTH_LOG_SD = 0.553, 0.528, 0.079
@@ -129,6 +130,24 @@ def rejections(data: ReportData) -> bytes:
     axis.barh([_words(item.reason) for item in reasons], [item.count for item in reasons], color=COLOURS[0])
     axis.set_xlabel("samples")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return _png(figure)
+
+
+def coverage_grid(found: Coverage) -> bytes:
+    """Accepted gaits by condition and side, over bands of severity, speed and stature; an empty field is a dash."""
+    rows = [group.of for group in found.conditions]
+    counts = np.array([[found.grid.get((row, band), 0) for band in found.bands] for row in rows], dtype=float)
+    figure, (axis,) = _figure(1, 1, (11.5, 1.6 + 0.27 * len(rows)))
+    axis.imshow(np.log1p(counts), cmap="Blues", aspect="auto", vmax=max(1.0, 1.3 * float(np.log1p(counts).max())))
+    for (row, column), count in np.ndenumerate(counts):
+        severity_of_the_healthy = found.bands[column].startswith("severity") and rows[row][-1] == "none"
+        shown = "" if severity_of_the_healthy else f"{count:.0f}" if count else "–"
+        axis.text(column, row, shown, ha="center", va="center", fontsize=8, color=_INK)
+    axis.set_yticks(range(len(rows)), [_words(" ".join(part for part in row if part != "none")) for row in rows])
+    axis.set_xticks(range(len(found.bands)), [*found.bands], rotation=40, ha="left")
+    axis.xaxis.tick_top()
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
     return _png(figure)
 
 

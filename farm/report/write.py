@@ -152,6 +152,8 @@ def _figures(plots: Any, data: ReportData) -> dict[str, bytes]:
     if data.curves:
         figures["joint_angles"] = plots.joint_angle_curves(data)
         figures["vertical_force"] = plots.vertical_force_curves(data)
+    if data.coverage is not None and data.rows:
+        figures["coverage"] = plots.coverage_grid(data.coverage)
     if data.rejections:
         figures["rejections"] = plots.rejections(data)
     return figures

@@ -243,3 +243,31 @@ def test_no_dataset_is_named_and_nothing_written(tmp_path: Path) -> None:
     assert missing.exit_code == 2
     assert "holds no dataset" in missing.output
     assert not (tmp_path / "r").exists()
+
+
+def test_coverage_counts_every_sample_and_names_thin_cells(tmp_path: Path) -> None:
+    slow, fast = 1.25, 2.4  # who is too fast is turned down
+    campaign = norm_campaign(samples=16, gaits_per_shard=8, views=("side",))
+    samples = [
+        norm_sample(
+            campaign, i, speed_m_s=fast if i % 2 and i < 12 else slow, condition="foot_drop" if i % 2 else "healthy"
+        )
+        for i in range(16)
+    ]
+    write_norm_dataset(open_storage(str(tmp_path / "data")), campaign, samples)
+    found = gather(GaitDataset(str(tmp_path / "data"))).coverage
+    assert found is not None
+    assert [(group.of, group.samples, group.accepted) for group in found.conditions] == [
+        (("healthy", samples[0].parameters.side), 8, 8),
+        (("foot_drop", samples[1].parameters.side), 8, 2),
+    ]
+    assert found.conditions[1].reason == "speed_out_of_range"
+    assert found.conditions[0].reason == ""
+    assert sum(count for (_, band), count in found.grid.items() if band == "1.1 to 1.3 m/s") == 10
+    assert sum(count for (_, band), count in found.grid.items() if band.endswith(" m")) == 10
+    assert found.thin
+    assert all(cell.of[0] == "foot_drop" for cell in found.thin)
+    html = write_report(str(tmp_path / "data"), tmp_path / "report").page.read_text("utf-8")
+    assert "thin cell" in html
+    assert "<td>25 %</td>" in html
+    assert "accepted gaits by condition and side" in html
