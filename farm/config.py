@@ -201,6 +201,11 @@ class Campaign(Frozen):
         description="how people are drawn: each for itself, or evenly over condition, severity, speed, side, sex, "
         "stature, body mass index and age",
     )
+    controllers: Literal["nearest", "proposed"] = Field(
+        "nearest",
+        description="whose reflex gains people walk with: the archive's nearest walkers', or those that the proposal "
+        "model thinks they walk with",
+    )
     simulation: Simulation = Simulation()
     pictures: Pictures = Pictures()
     scene: SceneVariation = SceneVariation()

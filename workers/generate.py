@@ -19,6 +19,7 @@ from rich.console import Console
 
 from farm.config import Campaign
 from farm.control.archive import archive_sha256
+from farm.control.proposal import proposal_sha256
 from farm.dataset.claim import writing
 from farm.dataset.create import must_be_free, open_or_create
 from farm.dataset.manifest import committed_shards
@@ -211,6 +212,8 @@ def _sources(campaign: Campaign, source: GaitDataset | None) -> dict[str, str]:
     if source is not None:
         return sources_of(source)
     sources = {"archive_sha256": archive_sha256(), "model_sha256": model_sha256()}
+    if campaign.controllers == "proposed":
+        sources["proposal_sha256"] = proposal_sha256(campaign.body_model)
     if campaign.engine == "twin":
         sources["twin_sha256"] = twin_sha256()
     return sources

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
@@ -64,10 +65,12 @@ def nearest(
     *,
     count: int = 1,
     body_model: BodyModel = "planar",
+    competing: bool = True,
 ) -> list[ArchivedController]:
     """The archived walkers most like the person asked for, nearest first; of equals the one that carries more people.
 
-    At most `count`, and none that is much farther off than the nearest: whose severity is another is no substitute.
+    At most `count`; of those who compete none is much farther off than the nearest: whose severity is another is no
+    substitute.
 
     Speeds are compared at equal Froude number: a smaller person at the same
     effort walks slower by the square root of the leg lengths' ratio (Alexander 1989).
@@ -76,8 +79,27 @@ def nearest(
     Raises:
         CampaignError: If the archive has no walker with this condition on such a side.
     """
+    return nearest_of(
+        archive(body_model), condition, severity, side, speed_m_s, leg_length_m,
+        count=count, body_model=body_model, competing=competing,
+    )  # fmt: skip
+
+
+def nearest_of(
+    everybody: Sequence[ArchivedController],
+    condition: str,
+    severity: float,
+    side: Side,
+    speed_m_s: float,
+    leg_length_m: float,
+    *,
+    count: int = 1,
+    body_model: BodyModel = "planar",
+    competing: bool = True,
+) -> list[ArchivedController]:
+    """The same of any walkers."""
     kind = "right" if side == "left" else side
-    drawable = [row for row in archive(body_model) if not row.explored]
+    drawable = [row for row in everybody if row.body_model == body_model and not row.explored]
     rows = [row for row in drawable if row.condition == condition and row.side == kind]
     if not rows:
         known = sorted({(row.condition, row.side) for row in drawable})
@@ -94,4 +116,5 @@ def nearest(
         return math.hypot((speed - speed_m_s) / SPEED_UNIT, (row.severity - severity) / SEVERITY_UNIT, size, frailty)
 
     ranked = sorted((distance(row), place) for place, row in enumerate(rows))
-    return [rows[place] for far, place in ranked[:count] if far <= ranked[0][0] + COMPETES]
+    reach = ranked[0][0] + COMPETES if competing else math.inf
+    return [rows[place] for far, place in ranked[:count] if far <= reach]

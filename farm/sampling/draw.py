@@ -6,7 +6,6 @@ drawn leaves the others as they were.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,13 +14,13 @@ import numpy as np
 from farm.config import Campaign, ConditionShare, Population, load_campaign
 from farm.control.archive import nearest
 from farm.control.archived import ArchivedController
-from farm.control.reflex import gain_names
-from farm.control.similarity import rescale_gains
+from farm.control.likeness import who_is
+from farm.control.proposal import proposals, shipped_ensemble
 from farm.records import BODY_PLANS, GaitParameters, Side
 from farm.sampling.anatomy import GENERIC_HIP_HEIGHT_M, anatomy
-from farm.sampling.impaired import impaired
 from farm.sampling.population import body_rand, build_at, strength_at
 from farm.sampling.strata import strata
+from farm.sampling.taught import walking_as
 from farm.seeds import Stream, generator
 
 SPEED_CANDIDATES = 3
@@ -47,38 +46,46 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     else:
         share, severity, side = _condition_rand(campaign, generator(seed, Stream.CONDITION, sample_id))
     leg_length_m = anatomy(person).leg_length_m
-    candidates = nearest(share.condition, severity, side, wanted, leg_length_m, count=SPEED_CANDIDATES,
-                         body_model=campaign.body_model)  # fmt: skip
-    # The nearest is likeliest; a farther one must not stand for a far severity, so only near ones compete.
-    controller = candidates[min(int(rng.geometric(0.6)) - 1, len(candidates) - 1)]
-    ratio = leg_length_m / controller.leg_length_m
-    gains = controller.mirrored() if side == "left" else controller.gains.copy()
-    gains = rescale_gains(gains, leg_length_ratio=ratio)
-    # Both legs of a symmetric walker vary together: a random limp is not health.
-    spread = campaign.population.gain_sd * rng.standard_normal(gains.shape[1])
     groups = len(BODY_PLANS[campaign.body_model].muscle_groups)
     muscles = _muscles_rand(campaign.population, person, groups, generator(seed, Stream.MUSCLES, sample_id))
-    severity = _near(severity, controller, share)
     # As the body model has other muscles than the one of `body_rand`, all factors are set anew.
     healthy = replace(
         person, body_model=campaign.body_model, strength=muscles, fiber_length=np.ones(0), tendon_length=np.ones(0)
     )
-    return replace(
-        impaired(healthy, share.condition, severity, side),
-        target_speed_m_s=controller.target_speed_m_s * math.sqrt(ratio),
-        controller=controller.name,
-        reflex_gain_names=gain_names(campaign.body_model),
-        reflex_gains=gains + spread,
-    )
+    candidates = _teachers(campaign, healthy, share.condition, severity, side, wanted, leg_length_m)
+    # The nearest is likeliest; a farther one must not stand for a far severity, so only near ones compete.
+    controller = candidates[min(int(rng.geometric(0.6)) - 1, len(candidates) - 1)]
+    if campaign.controllers == "nearest":
+        severity = _near(severity, controller, share)
+    taught = walking_as(healthy, share.condition, severity, side, controller, leg_length_m)
+    # Both legs of a symmetric walker vary together: a random limp is not health.
+    spread = campaign.population.gain_sd * rng.standard_normal(taught.reflex_gains.shape[1])
+    return replace(taught, reflex_gains=taught.reflex_gains + spread)
+
+
+def _teachers(
+    campaign: Campaign, healthy: GaitParameters, condition: str, severity: float, side: Side, speed_m_s: float,
+    leg_length_m: float,
+) -> list[ArchivedController]:  # fmt: skip
+    """Walkers whose gains compete for a person, the best first."""
+    if campaign.controllers == "nearest":
+        return nearest(condition, severity, side, speed_m_s, leg_length_m, count=SPEED_CANDIDATES,
+                       body_model=campaign.body_model)  # fmt: skip
+    who = {**who_is(healthy), "severity": severity}
+    return proposals(shipped_ensemble(campaign.body_model), who, condition, side, speed_m_s, leg_length_m,
+                     count=SPEED_CANDIDATES, body_model=campaign.body_model)  # fmt: skip
 
 
 def load_drawable_campaign(name_or_path: str, *, samples: int | None = None, seed: int | None = None) -> Campaign:
     """A campaign (see `farm.config.load_campaign`) for whose people controllers are known.
 
     Raises:
-        CampaignError: Also where the archive has no walker for a condition on a side, before any work.
+        CampaignError: Also where the archive has no walker for a condition on a side, or no model proposes gains for
+            the campaign's bodies, before any work.
     """
     campaign = load_campaign(name_or_path, samples=samples, seed=seed)
+    if campaign.controllers == "proposed":
+        shipped_ensemble(campaign.body_model)
     for share in campaign.conditions:
         for side in share.sides:
             nearest(share.condition, share.severity[0], side, campaign.target_speed_m_s[0], GENERIC_HIP_HEIGHT_M,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from farm.control.archive import shipped_archive
 from farm.control.archive_file import read_archive
 from farm.control.archived import ArchivedController
+from farm.control.likeness import at, place
 from farm.control.similarity import rescale_gains
 from farm.errors import CampaignError
 from farm.sampling.anatomy import GENERIC_HIP_HEIGHT_M
@@ -18,15 +18,6 @@ from farm.search.candidates import Array, At
 from farm.search.job import SpreadJob
 from farm.search.spread import Crowd, Walkers
 from farm.seeds import Stream, generator, name_key
-
-SEVERITY_UNIT, SPEED_UNIT_M_S = 0.25, 0.2
-"""As `farm.control.archive` compares walkers."""
-
-STATURE_UNIT, BODY_MASS_INDEX_UNIT, STRENGTH_UNIT, PROPORTION_UNIT = 0.08, 0.15, 0.10, 0.05
-"""Logarithms; a design choice: about one and a half standard deviations of a population."""
-
-ARM_UNIT, NOISE_UNIT = 0.4, 0.03
-"""Half of what campaigns draw arm swings over; all that they draw noise over."""
 
 
 def crowd(job: SpreadJob) -> Crowd:
@@ -42,25 +33,6 @@ def crowd(job: SpreadJob) -> Crowd:
         draw=draw, place=place, targets=job.targets, generations=job.generations, polish=job.polish,
         population=job.population, sigma=job.sigma, seed=job.seed,
     )  # fmt: skip
-
-
-def place(at: At) -> Array:
-    """`[9]` where somebody stands among others, in units."""
-
-    def of(name: str) -> float:
-        return float(at[name])
-
-    return np.array([
-        of("severity") / SEVERITY_UNIT,
-        of("speed_m_s") / SPEED_UNIT_M_S,
-        math.log(of("stature_m")) / STATURE_UNIT,
-        math.log(of("mass_kg") / of("stature_m") ** 2) / BODY_MASS_INDEX_UNIT,
-        math.log(of("strength")) / STRENGTH_UNIT,
-        math.log(of("thigh_proportion") / of("shank_proportion")) / PROPORTION_UNIT,
-        math.log(of("trunk_proportion")) / PROPORTION_UNIT,
-        of("arm_swing") / ARM_UNIT,
-        of("motor_noise") / NOISE_UNIT,
-    ])  # fmt: skip
 
 
 def known_walkers(name: str, job: SpreadJob) -> Walkers:
@@ -79,7 +51,7 @@ def known_walkers(name: str, job: SpreadJob) -> Walkers:
             f"{name}: start {job.start!r} has nobody in body model {job.body_model!r} who walks with {job.condition} "
             f"on side {job.side!r}, nor anybody healthy; search first walkers by `method: cmaes` or `anneal`"
         )
-    return Walkers(tuple(_at(row) for row in rows), np.array([_gains(row, job) for row in rows]))
+    return Walkers(tuple(at(row) for row in rows), np.array([_gains(row, job) for row in rows]))
 
 
 def _start(name: str, job: SpreadJob) -> tuple[ArchivedController, ...]:
@@ -96,11 +68,6 @@ def _teaches(row: ArchivedController, job: SpreadJob) -> bool:
     if lame or row.explored:  # a map's walkers are kept because they are odd
         return False
     return row.condition == "healthy" or (row.condition == job.condition and row.side == job.side)
-
-
-def _at(row: ArchivedController) -> At:
-    froude = math.sqrt(row.leg_length_m / GENERIC_HIP_HEIGHT_M)
-    return row.person.model_dump() | {"severity": row.severity, "speed_m_s": row.target_speed_m_s / froude}
 
 
 def _gains(row: ArchivedController, job: SpreadJob) -> Array:
