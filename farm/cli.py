@@ -13,9 +13,9 @@ command's body lives in the room that owns the matter.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
 from rich.console import Console
@@ -453,11 +453,18 @@ def _walk_again(
     return recheck(walkers, workers, address)
 
 
+def _learn(*args: Any, **kwargs: Any) -> Mapping[str, Any]:
+    """A proposal model, of an archive's walkers."""
+    from workers.propose.learn import learn
+
+    return learn(*args, **kwargs)
+
+
 maintain.register(app)
 take.register(app)
 look.register(app)
 export.register(app, _model_file)
-archive.register(app, _walk_again)
+archive.register(app, _walk_again, _learn)
 
 
 def main() -> None:

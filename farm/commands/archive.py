@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import track
+from rich.progress import TaskID, track
 from rich.table import Table
 
 from farm.commands.options import AsJson
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     WalkAgain = Callable[[Sequence[ArchivedController], int | None, str | None], Iterator[tuple[str, str]]]
     """Walkers, workers and a cluster's address in; each one's name and why it did not walk again, as they end."""
 
+    Learn = Callable[..., Mapping[str, Any]]
+    """See `workers.propose.learn`."""
+
 PICTURES = (".png", ".svg", ".pdf")
 
 Archive = Annotated[
@@ -30,13 +33,14 @@ Archive = Annotated[
 ]
 
 
-def register(app: typer.Typer, walk_again: WalkAgain) -> None:
+def register(app: typer.Typer, walk_again: WalkAgain, learn_from: Learn) -> None:
     """Add these commands to the command line.
 
     Args:
         walk_again: Lets walkers walk in OpenSim; imports it when it is called.
+        learn_from: Learns a proposal model; imports torch when it is called.
     """
-    archive = typer.Typer(no_args_is_help=True, help="The archive of walkers: info, plot, merge.")
+    archive = typer.Typer(no_args_is_help=True, help="The archive of walkers: info, plot, merge, learn.")
     app.add_typer(archive, name="archive")
     archive.command()(plot)
     archive.command()(merge)
@@ -77,6 +81,54 @@ def register(app: typer.Typer, walk_again: WalkAgain) -> None:
         else:
             _show(found)
         raise typer.Exit(1 if again is not None and again.fell else 0)
+
+    @archive.command()
+    def learn(
+        out: Annotated[Path, typer.Option(help="Folder for the trials, the model and its report.", show_default=False)],
+        path: Archive = None,
+        people: Annotated[int, typer.Option(min=20, help="Strangers who try the archive's gains on the twin.")] = 1000,
+        epochs: Annotated[int, typer.Option(min=1, help="Of the model's learning.")] = 30,
+        seed: Annotated[int, typer.Option(min=0, help="Of the strangers, and of the model.")] = 1,
+        body_model: Annotated[str, typer.Option(help="planar or 3d")] = "planar",
+        workers: Annotated[
+            int | None, typer.Option(min=1, help="Walks at once; else one for each core.", show_default=False)
+        ] = None,
+        address: Annotated[
+            str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
+        ] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Learn which of an archive's gains somebody walks with: the model behind a campaign's `controllers: proposed`.
+
+        The same command goes on after it was interrupted, and learns anew where more --people are asked for.
+        """
+        from rich.progress import Progress
+
+        from farm.commands.options import cluster_address
+
+        if body_model not in ("planar", "3d"):
+            raise UserError(f"--body-model {body_model!r} is neither planar nor 3d")
+        with Progress(console=ERROR_CONSOLE, transient=True) as progress:
+            tasks: dict[str, TaskID] = {}
+
+            def shown(what: str, done: int, of: int) -> None:
+                if what not in tasks:
+                    tasks[what] = progress.add_task(what, total=of)
+                progress.update(tasks[what], completed=done)
+
+            found = learn_from(
+                _read(path), out, people=people, seed=seed, epochs=epochs, body_model=body_model, workers=workers,
+                address=cluster_address(address), shown=shown,
+            )  # fmt: skip
+        if as_json:
+            typer.echo(json.dumps(found, indent=1))
+        else:
+            OUT_CONSOLE.print(
+                f"{found['trials']} trials of {people} people, {found['walked_share']:.0%} walked; of people it never "
+                f"saw AUC {found['auc']:.2f}, Brier score {found['brier']:.3f} ({found['brier_of_base']:.3f} by the "
+                f"mean alone); {out}",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
 
 
 def plot(
