@@ -84,7 +84,7 @@ def walk(number: int, *, healthy: bool, body_model: BodyModel) -> list[Walked]:
         found = simulate(parameters, engine="opensim", seed=SEED, duration_s=WALK_S, budget_s=BUDGET_S)
         body = anatomy(parameters)
         quality = judge(found, gait_labels(found, body, frame_rate_hz=30.0), body, QualityLimits())
-        lasted = found.duration_s >= WALK_S - 0.05
+        lasted = found.end == "completed"
         results[method] = Walked(
             number, someone.condition, method, lasted and "fell" not in quality.reasons, quality.accepted,
             next(iter(quality.reasons), ""),
