@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from farm.config import Campaign
 from farm.dataset.manifest import ShardRecord
 from farm.planning import Progress
+
+if TYPE_CHECKING:
+    from farm.sampling.expected import Expected
 
 LISTED_KEYS = 1000
 """Keys that one list request answers with, in S3 and its like."""
@@ -89,7 +92,11 @@ class Figures:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left of a campaign, and what it will take."""
+    """What is left of a campaign, and what it will take.
+
+    Attributes:
+        expected: How many are expected to walk, by condition; empty where no model knows.
+    """
 
     samples: int
     samples_done: int
@@ -110,14 +117,20 @@ class Estimate:
     usd_compute: float
     usd_requests: float
     usd_storage_month: float
+    expected: tuple[Expected, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
 
 
-def assumed_figures(campaign: Campaign) -> Figures:
-    """The demo campaign's figures, scaled to this campaign's length, pictures and engine."""
+def assumed_figures(campaign: Campaign, *, walking: float | None = None) -> Figures:
+    """The demo campaign's figures, scaled to this campaign's length, pictures and engine.
+
+    Args:
+        walking: Share of this campaign's people who are expected to walk; None takes the demo's share of accepted ones.
+    """
+    accepted = ACCEPTED if walking is None else walking
     pictures = campaign.pictures
     duration_s = campaign.simulation.duration_s
     filmed = pictures.rgb != "none"
@@ -128,11 +141,12 @@ def assumed_figures(campaign: Campaign) -> Figures:
         simulate_s += campaign.simulation.recheck_fraction * duration_s * SIMULATE_S["opensim"]
     film_s = n_pictures * (FILM_S + ENCODE_S)  # without pictures too: keypoints' visibility is what is left of it
     return Figures(
-        sample_s=simulate_s + ACCEPTED * (film_s + WRITE_GAIT_S),
-        accepted=ACCEPTED,
+        sample_s=simulate_s + accepted * (film_s + WRITE_GAIT_S),
+        accepted=accepted,
         gait_bytes=GAIT_BYTES * duration_s / 10.0 + (n_pictures * PICTURE_BYTES if filmed else 0.0),
         objects=OBJECTS[0] + OBJECTS[1] * len(pictures.views),
-        source="measured on the demo campaign and scaled to this one's duration and pictures",
+        source="measured on the demo campaign and scaled to this one's duration and pictures"
+        + ("" if walking is None else "; accepted as the proposal model expects people to walk"),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -15,6 +17,7 @@ from farm.dataset.catalogue import read_records
 from farm.dataset.create import find_same
 from farm.dataset.manifest import committed_shards, record_to_json
 from farm.planning import Slice, plan_of, progress
+from farm.sampling.expected import Expected, expected_walkers, walking_share
 from farm.storage import Storage, open_storage
 
 MAX_RECORDS = 16
@@ -46,14 +49,16 @@ def dry_run(
     storage = open_storage(uri, endpoint_url=endpoint_url)
     there = find_same(storage, campaign) is not None
     committed = committed_shards(storage) if there else ()
-    figures = _recorded(storage, committed) or assumed_figures(campaign)
-    return estimate(
+    expected = expected_walkers(campaign)
+    figures = _recorded(storage, committed) or assumed_figures(campaign, walking=walking_share(expected))
+    found = estimate(
         campaign,
         progress(plan_of(campaign), committed, part),
         with_sample_s(figures, sample_s),
         cores=cores or os.cpu_count() or 1,
         prices=prices or Prices(),
     )
+    return replace(found, expected=expected)
 
 
 def show_estimate(found: Estimate, console: Console) -> None:
@@ -62,6 +67,8 @@ def show_estimate(found: Estimate, console: Console) -> None:
     for name, value in _rows(found):
         table.add_row(Text(name, style="bold"), Text(value))
     console.print(table)
+    if found.expected:
+        console.print(_by_condition(found.expected))
     console.print("nothing was written or started", style="dim", highlight=False)
 
 
@@ -91,6 +98,21 @@ def _rows(found: Estimate) -> list[tuple[str, str]]:
         ),
         ("storage", f"${found.usd_storage_month:,.2f} a month at ${prices.gb_month:g} a GB"),
     ]
+
+
+def _by_condition(expected: Sequence[Expected]) -> Table:
+    """What the proposal model expects of people who were drawn."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name, justify in (
+        ("condition", "left"),
+        ("side", "left"),
+        ("of samples", "right"),
+        ("expected to walk", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for one in expected:
+        table.add_row(one.condition, one.side, f"{one.share:.1%}", f"{one.walk:.0%}")
+    return table
 
 
 def _hours(hours: float) -> str:

@@ -181,6 +181,11 @@ def shipped_ensemble(body_model: BodyModel) -> Ensemble:
     return Ensemble.from_bytes(_shipped_bytes(body_model))
 
 
+def has_ensemble(body_model: BodyModel) -> bool:
+    """Whether one comes with the package for this body model."""
+    return (resources.files("farm.control") / SHIPPED.format(body_model)).is_file()
+
+
 def proposal_sha256(body_model: BodyModel) -> str:
     """Identity of that ensemble, written into every dataset whose people walk with what it proposed.
 

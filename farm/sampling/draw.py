@@ -7,9 +7,10 @@ drawn leaves the others as they were.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from farm.config import Campaign, ConditionShare, Population, load_campaign
 from farm.control.archive import nearest
@@ -27,11 +28,44 @@ SPEED_CANDIDATES = 3
 """A sample takes one of this many nearest controllers, so that neighbours in speed differ in gait, too."""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Somebody who was drawn, and whose gains they walk with.
+
+    Attributes:
+        healthy: Their own body, without the condition and without gains.
+        gain_scatter: `[G]` what is added to the gains of both legs.
+    """
+
+    healthy: GaitParameters
+    condition: str
+    severity: float
+    side: Side
+    teacher: ArchivedController
+    leg_length_m: float
+    gain_scatter: NDArray[np.float64]
+
+    @property
+    def parameters(self) -> GaitParameters:
+        """All that their simulation needs."""
+        taught = walking_as(self.healthy, self.condition, self.severity, self.side, self.teacher, self.leg_length_m)
+        return replace(taught, reflex_gains=taught.reflex_gains + self.gain_scatter)
+
+
 def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     """Everything that is drawn for one sample; the same for the same (campaign, sample id) anywhere.
 
     Raises:
         CampaignError: A condition that is unknown or for which the archive has no walker.
+    """
+    return drawn_rand(campaign, sample_id).parameters
+
+
+def drawn_rand(campaign: Campaign, sample_id: int) -> Drawn:
+    """The same, before the condition and the gains are laid over the person.
+
+    Raises:
+        CampaignError: As `gait_parameters_rand`.
     """
     seed = campaign.seed
     person = body_rand(campaign.population, generator(seed, Stream.BODY, sample_id), sample_id)
@@ -57,10 +91,9 @@ def gait_parameters_rand(campaign: Campaign, sample_id: int) -> GaitParameters:
     controller = candidates[min(int(rng.geometric(0.6)) - 1, len(candidates) - 1)]
     if campaign.controllers == "nearest":
         severity = _near(severity, controller, share)
-    taught = walking_as(healthy, share.condition, severity, side, controller, leg_length_m)
     # Both legs of a symmetric walker vary together: a random limp is not health.
-    spread = campaign.population.gain_sd * rng.standard_normal(taught.reflex_gains.shape[1])
-    return replace(taught, reflex_gains=taught.reflex_gains + spread)
+    scatter = np.asarray(campaign.population.gain_sd * rng.standard_normal(controller.gains.shape[1]))
+    return Drawn(healthy, share.condition, severity, side, controller, leg_length_m, scatter)
 
 
 def _teachers(
