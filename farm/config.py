@@ -34,7 +34,7 @@ from farm.scene_config import (
 from farm.view_config import STANDARD_VIEWS as STANDARD_VIEWS
 from farm.view_config import View as View
 
-SHIPPED_CAMPAIGNS = ("demo", "healthy", "conditions")
+SHIPPED_CAMPAIGNS = ("demo", "healthy", "conditions", "million")
 SAMPLE_RATE_HZ = 100.0
 
 Engine = Literal["opensim", "twin"]

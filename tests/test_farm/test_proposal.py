@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from farm.control.archive import archive, nearest
 from farm.control.likeness import FEATURES, PLACE, at, features, place, who_is
-from farm.control.proposal import FEATURE_BITS, WEIGHT_BITS, Ensemble, proposals
+from farm.control.proposal import FEATURE_BITS, MOST, WEIGHT_BITS, Ensemble, proposals
 from farm.errors import CampaignError, FormatError
 from farm.records import GaitParameters
 
@@ -36,7 +36,8 @@ def ensemble(seed: int = 1, *, features_told: int = len(FEATURES)) -> Ensemble:
 
 
 def in_floating_point(model: Ensemble, told: np.ndarray) -> np.ndarray:
-    layer = np.broadcast_to((told - model.mean) / model.sd, (MEMBERS, *told.shape))
+    standard = np.clip((told - model.mean) / model.sd, -MOST, MOST)
+    layer = np.broadcast_to(standard, (MEMBERS, *told.shape))
     for number, (weight, bias) in enumerate(zip(model.weights, model.biases, strict=True)):
         scale = float(1 << WEIGHT_BITS)
         layer = np.einsum("mki,moi->mko", layer, weight / scale) + bias[:, None, :] / (scale * (1 << FEATURE_BITS))

@@ -171,7 +171,9 @@ def test_the_archive_offers_the_walker_that_is_most_like() -> None:
     rows = [row for row in archive() if row.condition == "healthy" and not row.explored]
     for row in rows:
         found = nearest("healthy", 0.0, "none", row.speed_m_s, row.leg_length_m)[0]
-        assert found.speed_m_s == pytest.approx(row.speed_m_s, abs=1e-9)
+        if found is not row:  # somebody nearly as near, whose gains carry more people
+            assert found.speed_m_s == pytest.approx(row.speed_m_s, abs=0.2)
+            assert found.robustness > row.robustness or found.speed_m_s == pytest.approx(row.speed_m_s, abs=1e-9)
     with pytest.raises(CampaignError, match="no walker for condition 'levitation'"):
         nearest("levitation", 0.0, "none", 1.0, 0.9)
 

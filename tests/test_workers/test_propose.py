@@ -35,7 +35,7 @@ def test_a_known_law_is_learned_and_its_chances_are_true() -> None:
     epochs: list[int] = []
     model, history = fit(trials, epochs=12, seed=1, shown=lambda epoch, *_: epochs.append(epoch))
     report = judge(model, trials)
-    assert epochs == list(range(12)) == list(range(len(history.test)))
+    assert epochs == list(range(12)) == list(range(len(history.watched)))
     assert report.auc > 0.80, "the law itself reaches 0.88"
     assert report.brier < 0.8 * report.brier_of_base
     told = np.zeros((2, len(FEATURES)))

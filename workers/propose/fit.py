@@ -25,10 +25,10 @@ NOISE = 0.05
 
 @dataclass
 class History:
-    """By epoch: mean loss of the members on what they learn from, and on people they never saw."""
+    """By epoch: mean loss of the members on what they learn from, and on people who only tell when to stop."""
 
     train: list[float] = field(default_factory=list)
-    test: list[float] = field(default_factory=list)
+    watched: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,20 @@ class _Members(nn.Module):
 def fit(
     trials: Trials, *, epochs: int, seed: int, shown: Callable[[int, float, float], None]
 ) -> tuple[Ensemble, History]:
-    """Learn from the trials of those who are not held out.
+    """Learn from those who are neither held out nor watched; the epoch that is best for the watched stays.
 
     Args:
-        shown: Called after each epoch with its number, loss, and loss on the held-out.
+        shown: Called after each epoch with its number, loss, and loss on the watched.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    learned = ~trials.held_out
+    learned = ~(trials.held_out | trials.watched)
     mean, sd = trials.told[learned].mean(axis=0), trials.told[learned].std(axis=0)
     sd = np.where(sd > 1e-6, sd, 1.0)
     standard = torch.tensor(np.clip((trials.told - mean) / sd, -MOST, MOST), dtype=torch.float32)
     walked = torch.tensor(trials.walked, dtype=torch.float32)
     x, y = standard[torch.tensor(learned)], walked[torch.tensor(learned)]
-    x_test, y_test = standard[torch.tensor(trials.held_out)], walked[torch.tensor(trials.held_out)]
+    x_watched, y_watched = standard[torch.tensor(trials.watched)], walked[torch.tensor(trials.watched)]
     members = _Members(x.shape[1], seed)
     optimiser = torch.optim.AdamW(members.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
@@ -109,12 +109,12 @@ def fit(
             losses.append(float(loss.detach()))
         schedule.step()
         with torch.no_grad():
-            tested = float(judge(members(x_test.expand(MEMBERS, -1, -1)), y_test.expand(MEMBERS, -1)))
+            watched = float(judge(members(x_watched.expand(MEMBERS, -1, -1)), y_watched.expand(MEMBERS, -1)))
         history.train.append(float(np.mean(losses)))
-        history.test.append(tested)
-        shown(epoch, history.train[-1], tested)
-        if tested < best[0]:
-            best = tested, {name: value.clone() for name, value in members.state_dict().items()}
+        history.watched.append(watched)
+        shown(epoch, history.train[-1], watched)
+        if watched < best[0]:
+            best = watched, {name: value.clone() for name, value in members.state_dict().items()}
     members.load_state_dict(best[1])
     return _in_integers(members, mean, sd), history
 

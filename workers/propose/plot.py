@@ -15,7 +15,7 @@ def plot_learning(history: History, report: Report) -> bytes:
     learned, calibration = figure.subplots(1, 2)
     epochs = range(1, len(history.train) + 1)
     learned.plot(epochs, history.train, color="#1f4e79", label="people it learns from")
-    learned.plot(epochs, history.test, color="#e08e36", label="people it never saw")
+    learned.plot(epochs, history.watched, color="#e08e36", label="people who tell when to stop")
     learned.set(xlabel="epoch", ylabel="cross entropy (nats)")
     learned.set_ylim(bottom=0.0)
     learned.legend(frameon=False, fontsize=8)

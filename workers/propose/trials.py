@@ -36,7 +36,7 @@ TRIED = 5
 """Walkers whose gains a person tries: the nearest, and others by chance of those who would be looked at."""
 
 HELD_OUT = 5
-"""Every so-manieth person is kept for testing."""
+"""Every so-manieth person is kept for testing, and the next for telling when to stop learning."""
 
 WALK_S = 10.0
 
@@ -86,6 +86,11 @@ class Trials:
     def held_out(self) -> NDArray[np.bool_]:
         """`[N]` whether the person is kept for testing."""
         return np.equal(self.people % HELD_OUT, 0)
+
+    @property
+    def watched(self) -> NDArray[np.bool_]:
+        """`[N]` whether the person tells when the model has learned enough."""
+        return np.equal(self.people % HELD_OUT, 1)
 
 
 def stranger_rand(
