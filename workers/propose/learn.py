@@ -15,7 +15,8 @@ from farm.records import BodyModel
 from farm.search.checkpoint import write_whole
 from workers.propose.fit import fit, judge
 from workers.propose.plot import plot_learning
-from workers.propose.trials import HELD_OUT, read_trials, try_all
+from workers.propose.tasks import try_all
+from workers.propose.trials import HELD_OUT, read_trials
 from workers.ray_session import ray_session
 
 TRIALS, ORDER, REPORT, PICTURE = "trials.jsonl", "order.json", "report.json", "learning.png"

@@ -8,13 +8,12 @@ log holds whole people only, so that an interrupted run goes on with the next.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
 
 from farm.config import Population
@@ -22,14 +21,13 @@ from farm.control.archive import nearest_of
 from farm.control.archived import ArchivedController
 from farm.control.likeness import FEATURES, features, who_is
 from farm.control.proposal import POOL
-from farm.errors import FormatError, StorageError
+from farm.errors import FormatError
 from farm.records import BodyModel, GaitParameters, Side
 from farm.sampling.anatomy import anatomy
 from farm.sampling.person import own_body
 from farm.sampling.population import person_rand
 from farm.sampling.taught import walking_as
 from farm.seeds import Stream, generator, name_key
-from workers.actors import THREADS
 from workers.simulate.twin.engine import TwinWalk
 
 TRIED = 5
@@ -39,8 +37,6 @@ HELD_OUT = 5
 """Every so-manieth person is kept for testing, and the next for telling when to stop learning."""
 
 WALK_S = 10.0
-
-PEOPLE_A_TASK = 4
 
 SEVERITIES = (0.05, 1.0)
 
@@ -143,56 +139,13 @@ def tried_by(
     return lines
 
 
-def try_all(
-    rows: Sequence[ArchivedController],
-    log: Path,
-    *,
-    people: int,
-    seed: int,
-    body_model: BodyModel,
-    threads_set: bool,
-    shown: Callable[[int], None],
-) -> None:
-    """Let so many people try, as Ray tasks; those who stand in the log have tried already.
-
-    Args:
-        shown: Called with the number of people who are done.
-
-    Raises:
-        StorageError: The log cannot be written.
-        FormatError: It is damaged.
-    """
-    done = {line["person"] for line in _lines(log)}
-    left = [number for number in range(people) if number not in done]
-    options: dict[str, Any] = {"num_cpus": 1, "max_retries": 5}
-    task = ray.remote(tried_by).options(**options if threads_set else options | {"runtime_env": {"env_vars": THREADS}})
-    there: Any = ray.put(list(rows))
-    waiting = {
-        task.remote(there, left[first : first + PEOPLE_A_TASK], seed, body_model)
-        for first in range(0, len(left), PEOPLE_A_TASK)
-    }
-    shown(len(done))
-    try:
-        with log.open("a", encoding="utf-8") as file:
-            while waiting:
-                ready, _ = ray.wait(list(waiting), num_returns=1)
-                for ref in ready:
-                    waiting.discard(ref)
-                    lines = ray.get(ref)
-                    file.write("".join(f"{json.dumps(line)}\n" for line in lines))
-                    file.flush()
-                    shown(len(lines))
-    except OSError as error:
-        raise StorageError(f"cannot write {log}: {error.strerror}; choose another --out") from None
-
-
 def read_trials(log: Path, *, people: int) -> Trials:
     """The log's trials of the first so many people, by number, whatever the order in which they ended.
 
     Raises:
         FormatError: It is damaged, or of a gaitfarm that tells other things of people.
     """
-    lines = {int(line["person"]): line for line in _lines(log)}
+    lines = {int(line["person"]): line for line in logged(log)}
     kept = [lines[number] for number in sorted(lines) if number < people]
     told = [row for line in kept for row in line["told"]]
     if any(len(row) != len(FEATURES) for row in told):
@@ -204,8 +157,12 @@ def read_trials(log: Path, *, people: int) -> Trials:
     )
 
 
-def _lines(log: Path) -> list[dict[str, Any]]:
-    """A last line that a crash cut off is left out."""
+def logged(log: Path) -> list[dict[str, Any]]:
+    """The log's lines, one for each person; a last one that a crash cut off is left out.
+
+    Raises:
+        FormatError: It is damaged.
+    """
     if not log.is_file():
         return []
     lines = log.read_text("utf-8").splitlines()
