@@ -31,7 +31,7 @@ def truth(people: int) -> Trials:
 
 
 def test_a_known_law_is_learned_and_its_chances_are_true() -> None:
-    trials = truth(600)
+    trials = truth(1200)
     epochs: list[int] = []
     model, history = fit(trials, epochs=12, seed=1, shown=lambda epoch, *_: epochs.append(epoch))
     report = judge(model, trials)
