@@ -13,8 +13,8 @@ from farm.control.likeness import features, who_is
 from farm.control.proposal import has_ensemble, shipped_ensemble
 from farm.sampling.draw import drawn_rand
 
-PEOPLE = 400
-"""So many of a campaign's samples are drawn, evenly spread over it."""
+PEOPLE = 512
+"""So many of a campaign's samples are drawn, the first ones: every so-manieth would miss strata of an even campaign."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def expected_walkers(campaign: Campaign, *, people: int = PEOPLE) -> tuple[Expec
     ensemble = shipped_ensemble(campaign.body_model)
     count = min(people, campaign.samples)
     chances: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for number in np.linspace(0, campaign.samples - 1, count).round().astype(int).tolist():
+    for number in range(count):
         drawn = drawn_rand(campaign, number)
         told = features({**who_is(drawn.healthy), "severity": drawn.severity}, drawn.condition, [drawn.teacher])
         chances[drawn.condition, drawn.side].append(float(ensemble.opinion(told).chance[0]))
