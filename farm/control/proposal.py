@@ -58,11 +58,14 @@ class Opinion:
 
     Attributes:
         chance: `[K]` that the person walks: mean of the members.
+        cautious: `[K]` the same by their mean logit less its standard deviation. Who picks the best of many by `chance`
+            picks errors, too; of gains that were picked this is nearer to the truth.
         doubt: `[K]` how far members differ: standard deviation of their logits.
         score: `[K]` by which gains are ranked; higher is better. A logit in fixed point, exact on every machine.
     """
 
     chance: NDArray[np.float64]
+    cautious: NDArray[np.float64]
     doubt: NDArray[np.float64]
     score: Integers
 
@@ -98,7 +101,8 @@ class Ensemble:
         spread = members * (logits**2).sum(axis=0) - total**2
         score = total - np.round(DOUBT * np.sqrt(spread.astype(np.float64))).astype(np.int64)
         real = logits / (1 << FEATURE_BITS)
-        return Opinion((1.0 / (1.0 + np.exp(-real))).mean(axis=0), real.std(axis=0), score)
+        doubt = real.std(axis=0)
+        return Opinion(_chance(real).mean(axis=0), _chance(real.mean(axis=0) - DOUBT * doubt), doubt, score)
 
     def to_bytes(self) -> bytes:
         """As a file of plain arrays."""
@@ -134,6 +138,10 @@ class Ensemble:
                 "learn it anew with `gaitfarm archive learn`"
             )
         return found
+
+
+def _chance(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
 
 def proposals(

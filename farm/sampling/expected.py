@@ -23,7 +23,7 @@ class Expected:
 
     Attributes:
         share: Of the campaign's samples.
-        walk: Mean chance that they walk for ten seconds; some walks are turned down for other faults.
+        walk: Mean cautious chance that they walk for ten seconds; some walks are turned down for other faults.
     """
 
     condition: str
@@ -46,7 +46,7 @@ def expected_walkers(campaign: Campaign, *, people: int = PEOPLE) -> tuple[Expec
     for number in range(count):
         drawn = drawn_rand(campaign, number)
         told = features({**who_is(drawn.healthy), "severity": drawn.severity}, drawn.condition, [drawn.teacher])
-        chances[drawn.condition, drawn.side].append(float(ensemble.opinion(told).chance[0]))
+        chances[drawn.condition, drawn.side].append(float(ensemble.opinion(told).cautious[0]))
     found = [
         Expected(condition, side, len(of) / count, float(np.mean(of)))
         for (condition, side), of in sorted(chances.items())

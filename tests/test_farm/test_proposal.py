@@ -54,6 +54,7 @@ def test_integers_say_what_floating_point_says(seed: int) -> None:
     exact = in_floating_point(model, told)
     said = model.opinion(told)
     np.testing.assert_allclose(said.chance, (1 / (1 + np.exp(-exact))).mean(axis=0), atol=0.01)
+    assert np.all(said.cautious <= 1 / (1 + np.exp(-exact.mean(axis=0))) + 0.01)
     np.testing.assert_allclose(said.doubt, exact.std(axis=0), atol=0.02)
     score = MEMBERS * (exact.mean(axis=0) - exact.std(axis=0)) * (1 << FEATURE_BITS)
     np.testing.assert_allclose(said.score, score, atol=0.06 * (1 << FEATURE_BITS))
