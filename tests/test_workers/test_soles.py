@@ -17,7 +17,7 @@ from scenes.figure import Figure
 from tests.test_scenes.people import scene
 from workers.simulate.engines import simulate
 
-SAMPLES = (0, 2)
+SAMPLES = (1, 2)
 DURATION_S = 4.0
 
 
