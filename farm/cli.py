@@ -22,7 +22,7 @@ from rich.console import Console
 
 import farm
 from farm.commands import archive, export, look, maintain, take
-from farm.commands.options import AsJson, EndpointUrl, cluster_address, words
+from farm.commands.options import AsJson, ClusterAddress, EndpointUrl, WalksAtOnce, cluster_address, words
 from farm.costs import Prices
 from farm.errors import UserError
 from farm.planning import Slice
@@ -86,9 +86,7 @@ def generate(
     ],
     samples: Annotated[int | None, typer.Option(min=1, help="Make this many instead of the campaign's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Use this seed instead of the campaign's.")] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
-    ] = None,
+    address: ClusterAddress = None,
     endpoint_url: EndpointUrl = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Gaits made at once; else one for each core.", show_default=False)
@@ -204,9 +202,7 @@ def refilm(
     scene_seed: Annotated[
         int | None, typer.Option(min=0, help="Draw other scenes, by this seed.", show_default=False)
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
-    ] = None,
+    address: ClusterAddress = None,
     source_endpoint_url: Annotated[
         str | None, typer.Option(help="S3-compatible endpoint of the source, if it has another.", show_default=False)
     ] = None,
@@ -282,7 +278,8 @@ def sample(
 @app.command()
 def search(
     jobs: Annotated[
-        str, typer.Argument(help="A YAML file, or a shipped one: first_walker, severity, speed, explore, walk_3d.")
+        str,
+        typer.Argument(help="A YAML file, or a shipped one: first_walker, severity, speed, explore, spread, walk_3d."),
     ],
     out: Annotated[
         Path, typer.Option(help="Folder for checkpoints, the archive of what walks, and the plot.", show_default=False)
@@ -290,12 +287,8 @@ def search(
     only: Annotated[
         str | None, typer.Option(help="Only these searches of the file, with commas.", show_default=False)
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Walks at once; else one for each core.", show_default=False)
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
-    ] = None,
+    workers: WalksAtOnce = None,
+    address: ClusterAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Search reflex gains that walk, for bodies, speeds and illnesses; run again, it goes on where it was interrupted.
@@ -376,9 +369,7 @@ def train(
         bool | None, typer.Option("--gpu/--cpu", help="One GPU for each worker, or none; else by what is there.",
                                   show_default=False)
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
-    ] = None,
+    address: ClusterAddress = None,
     endpoint_url: EndpointUrl = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip

@@ -11,7 +11,7 @@ import typer
 from rich.progress import TaskID, track
 from rich.table import Table
 
-from farm.commands.options import AsJson
+from farm.commands.options import AsJson, ClusterAddress, WalksAtOnce
 from farm.errors import UserError
 from farm.terminal import ERROR_CONSOLE, OUT_CONSOLE
 
@@ -53,12 +53,8 @@ def register(app: typer.Typer, walk_again: WalkAgain, learn_from: Learn) -> None
             typer.Option(min=1, help="Let so many of them, by chance, walk again in OpenSim now.", show_default=False),
         ] = None,
         seed: Annotated[int, typer.Option(min=0, help="Of that choice.")] = 0,
-        workers: Annotated[
-            int | None, typer.Option(min=1, help="Walks at once; else one for each core.", show_default=False)
-        ] = None,
-        address: Annotated[
-            str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
-        ] = None,
+        workers: WalksAtOnce = None,
+        address: ClusterAddress = None,
         as_json: AsJson = False,
     ) -> None:
         """Count an archive's walkers by condition, side and body; say how fast they walk, and whether they still do.
@@ -90,12 +86,8 @@ def register(app: typer.Typer, walk_again: WalkAgain, learn_from: Learn) -> None
         epochs: Annotated[int, typer.Option(min=1, help="Of the model's learning.")] = 30,
         seed: Annotated[int, typer.Option(min=0, help="Of the strangers, and of the model.")] = 1,
         body_model: Annotated[str, typer.Option(help="planar or 3d")] = "planar",
-        workers: Annotated[
-            int | None, typer.Option(min=1, help="Walks at once; else one for each core.", show_default=False)
-        ] = None,
-        address: Annotated[
-            str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
-        ] = None,
+        workers: WalksAtOnce = None,
+        address: ClusterAddress = None,
         as_json: AsJson = False,
     ) -> None:
         """Learn which of an archive's gains somebody walks with: the model behind a campaign's `controllers: proposed`.

@@ -27,6 +27,14 @@ EndpointUrl = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 """Shared by every command that a machine may read: `as_json: AsJson = False`."""
 
+WalksAtOnce = Annotated[
+    int | None, typer.Option(min=1, help="Walks at once; else one for each core.", show_default=False)
+]
+ClusterAddress = Annotated[
+    str | None, typer.Option(help="Ray cluster: auto, host:port or ray://host:10001. Without, Ray starts here.")
+]
+"""Shared by commands that let people walk: `workers: WalksAtOnce = None`, `address: ClusterAddress = None`."""
+
 Count = Annotated[int | None, typer.Option(help="At most so many gaits, spread over all.", show_default=False)]
 CountSeed = Annotated[int, typer.Option(help="Of the choice of --count gaits.")]
 Part = Annotated[

@@ -66,6 +66,7 @@ def nearest(
     count: int = 1,
     body_model: BodyModel = "planar",
     competing: bool = True,
+    everybody: Sequence[ArchivedController] | None = None,
 ) -> list[ArchivedController]:
     """The archived walkers most like the person asked for, nearest first; of equals the one that carries more people.
 
@@ -76,30 +77,15 @@ def nearest(
     effort walks slower by the square root of the leg lengths' ratio (Alexander 1989).
     Walkers of a map (`ArchivedController.explored`) are left out: they are kept because they are odd.
 
+    Args:
+        everybody: Of whom they are taken; None takes the archive that comes with the package.
+
     Raises:
         CampaignError: If the archive has no walker with this condition on such a side.
     """
-    return nearest_of(
-        archive(body_model), condition, severity, side, speed_m_s, leg_length_m,
-        count=count, body_model=body_model, competing=competing,
-    )  # fmt: skip
-
-
-def nearest_of(
-    everybody: Sequence[ArchivedController],
-    condition: str,
-    severity: float,
-    side: Side,
-    speed_m_s: float,
-    leg_length_m: float,
-    *,
-    count: int = 1,
-    body_model: BodyModel = "planar",
-    competing: bool = True,
-) -> list[ArchivedController]:
-    """The same of any walkers."""
     kind = "right" if side == "left" else side
-    drawable = [row for row in everybody if row.body_model == body_model and not row.explored]
+    known_walkers = archive(body_model) if everybody is None else everybody
+    drawable = [row for row in known_walkers if row.body_model == body_model and not row.explored]
     rows = [row for row in drawable if row.condition == condition and row.side == kind]
     if not rows:
         known = sorted({(row.condition, row.side) for row in drawable})

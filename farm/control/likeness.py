@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from farm.control.archive import SEVERITY_UNIT, SPEED_UNIT
 from farm.control.archived import ArchivedController
 from farm.records import GaitParameters
 from farm.sampling.anatomy import GENERIC_HIP_HEIGHT_M
 from farm.sampling.conditions import CONDITIONS
 from farm.sampling.person import Person
-
-SEVERITY_UNIT, SPEED_UNIT_M_S = 0.25, 0.2
-"""As `farm.control.archive` compares walkers."""
 
 STATURE_UNIT, BODY_MASS_INDEX_UNIT, STRENGTH_UNIT, PROPORTION_UNIT = 0.08, 0.15, 0.10, 0.05
 """Logarithms; a design choice: about one and a half standard deviations of a population."""
@@ -40,7 +38,7 @@ def place(who: Who) -> NDArray[np.float64]:
 
     return np.array([
         of("severity") / SEVERITY_UNIT,
-        of("speed_m_s") / SPEED_UNIT_M_S,
+        of("speed_m_s") / SPEED_UNIT,
         math.log(of("stature_m")) / STATURE_UNIT,
         math.log(of("mass_kg") / of("stature_m") ** 2) / BODY_MASS_INDEX_UNIT,
         math.log(of("strength")) / STRENGTH_UNIT,

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.control.archive import nearest
+from farm.control.archive import SPEED_UNIT, nearest
 from farm.control.archived import ArchivedController
-from farm.control.likeness import FEATURES, SPEED_UNIT_M_S, Who, features
+from farm.control.likeness import FEATURES, Who, features
 from farm.errors import CampaignError, FormatError
 from farm.records import BodyModel, Side
 
@@ -41,7 +41,7 @@ POOL = 24
 """So many of the nearest walkers are looked at."""
 
 SPEED_WEIGHT = 0.5
-"""In logits, of a gait that is `SPEED_UNIT_M_S` too slow or too fast; grows with the square."""
+"""In logits, of a gait that is `SPEED_UNIT` too slow or too fast; grows with the square."""
 
 COMPETES = 0.7
 """Logits: who is so much less likely to carry somebody than the best is no alternative."""
@@ -174,7 +174,7 @@ def proposals(
     score = ensemble.opinion(features(who, condition, near)).score
     # The score is a sum over the members, in fixed point.
     unit = len(ensemble.weights[0]) * (1 << FEATURE_BITS)
-    ranked = score - np.round(SPEED_WEIGHT * (off / SPEED_UNIT_M_S) ** 2 * unit).astype(np.int64)
+    ranked = score - np.round(SPEED_WEIGHT * (off / SPEED_UNIT) ** 2 * unit).astype(np.int64)
     order = np.argsort(-ranked, kind="stable")
     return [near[place] for place in order[:count] if ranked[place] >= ranked[order[0]] - COMPETES * unit]
 

@@ -1,4 +1,4 @@
-"""Every trial of a search, a line each: who tried which gains, and whether they walked. A model learns from both kinds.
+"""Every trial of a search, a line each: who tried which gains, and whether they walked.
 
 The log only grows. A generation that was on its way when the process died is tried again and stands there twice, with
 the same outcome.

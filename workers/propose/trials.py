@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.config import Population
-from farm.control.archive import nearest_of
+from farm.control.archive import nearest
 from farm.control.archived import ArchivedController
 from farm.control.likeness import FEATURES, features, who_is
 from farm.control.proposal import POOL
@@ -124,9 +124,9 @@ def tried_by(
     lines = []
     for number in numbers:
         someone = stranger_rand(rows, number, seed, body_model)
-        near = nearest_of(
-            rows, someone.condition, someone.severity, someone.side, someone.speed_m_s, someone.leg_length_m,
-            count=POOL, body_model=body_model, competing=False,
+        near = nearest(
+            someone.condition, someone.severity, someone.side, someone.speed_m_s, someone.leg_length_m,
+            count=POOL, body_model=body_model, competing=False, everybody=rows,
         )  # fmt: skip
         rng = generator(seed, Stream.SEARCH, number, name_key("teachers"))
         others = rng.permutation(np.arange(1, len(near)))[: TRIED - 1]
